@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/data/prepare.hpp"
+#include "engine/nn/layout.hpp"
+#include "gradloom/matrix.hpp"
+#include "gradloom/options.hpp"
+
+namespace gradloom {
+
+/// An epoch's monitored value.
+struct BestEpoch {
+  double score = 0;
+  std::uint64_t epoch = 0;  ///< counted from 1
+  std::uint64_t step = 0;   ///< the checkpoint that holds it
+};
+
+/// How far a run has come. A function of config, data and seed alone: no times, no thread counts.
+struct Progress {
+  std::uint64_t step = 0;        ///< updates done
+  std::uint64_t epoch = 0;       ///< whole epochs done
+  std::uint64_t epoch_step = 0;  ///< updates done in the epoch under way
+  std::uint64_t seed = 0;
+  std::uint64_t samples_seen = 0;
+  std::uint64_t training_rows = 0;     ///< rows of the training set, held-out ones left out: must agree at a resume
+  double epoch_loss_sum = 0;           ///< of the epoch under way: loss of each step times its rows
+  std::uint64_t epoch_samples = 0;     ///< rows behind epoch_loss_sum
+  std::vector<BestEpoch> best;         ///< the best epochs so far, best first, at most max(1, checkpoint.keep-best)
+  double patience_score = 0;           ///< the value that early stopping compares with
+  std::uint64_t patience_used = 0;     ///< epochs since it last improved by min-delta
+  double learning_rate = 0;            ///< schedule state: the rate of the last step
+  bool finished = false;               ///< early stopping ended the run
+};
+
+/// Everything that a checkpoint file holds, in the run's precision.
+template <class T>
+struct Checkpoint {
+  ParameterLayout layout;
+  Loss loss = Loss::kMse;
+  AlignedBuffer<T> parameters;                          ///< a flat block of `layout`
+  std::map<std::string, AlignedBuffer<T>> optimizer;    ///< flat blocks of `layout`, by state name
+  Progress progress;
+  Standardization standardization;
+  std::vector<std::string> feature_names, class_names;  ///< of the training data; empty where it has none
+  std::string config;                                   ///< resolved config text
+  double elapsed_seconds = 0;                           ///< over all sessions of the run; kept under /environment
+};
+
+/// A reference to what a checkpoint is written from; nothing is copied. All pointers must outlive the call.
+template <class T>
+struct CheckpointView {
+  const ParameterLayout* layout;
+  Loss loss;
+  const T* parameters;
+  std::vector<std::pair<std::string, const T*>> optimizer;
+  const Progress* progress;
+  const Standardization* standardization;
+  const std::vector<std::string>* feature_names;
+  const std::vector<std::string>* class_names;
+  const std::string* config;
+  double elapsed_seconds;
+};
+
+/// The file's bytes: 512-byte user block (format.hpp), then an HDF5 file built in memory.
+template <class T>
+std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view);
+
+/// Reads and checks a whole checkpoint file: user block and checksum before the HDF5 library sees a byte, then every
+/// shape against every other. CheckpointError says what is wrong; `Precision` of the file must be T's.
+template <class T>
+Checkpoint<T> read_checkpoint(const std::string& path);
+
+/// What is needed before choosing T.
+Precision checkpoint_precision(const std::string& path);
+
+/// True where the file starts like a checkpoint, or like one whose user block is damaged (the HDF5 signature stands at
+/// 512 and not at 0). Says nothing about its being whole.
+bool looks_like_checkpoint(const std::string& path);
+
+/// Whole or CheckpointError: user block, checksum, structure, shapes, finite parameters.
+void verify_checkpoint(const std::string& path);
+
+}  // namespace gradloom

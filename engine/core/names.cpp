@@ -1,0 +1,134 @@
+#include <array>
+#include <utility>
+
+#include "gradloom/options.hpp"
+
+namespace gradloom {
+namespace {
+
+template <class Enum>
+struct Names;
+
+template <class Enum, std::size_t N>
+using Table = std::array<std::pair<Enum, std::string_view>, N>;
+
+template <>
+struct Names<Activation> {
+  static constexpr Table<Activation, 9> kTable = {{{Activation::kLinear, "linear"},
+                                                   {Activation::kSigmoid, "sigmoid"},
+                                                   {Activation::kTanh, "tanh"},
+                                                   {Activation::kRelu, "relu"},
+                                                   {Activation::kLeakyRelu, "leaky-relu"},
+                                                   {Activation::kElu, "elu"},
+                                                   {Activation::kGelu, "gelu"},
+                                                   {Activation::kSilu, "silu"},
+                                                   {Activation::kSoftplus, "softplus"}}};
+};
+
+template <>
+struct Names<Loss> {
+  static constexpr Table<Loss, 5> kTable = {{{Loss::kMse, "mse"},
+                                             {Loss::kMae, "mae"},
+                                             {Loss::kHuber, "huber"},
+                                             {Loss::kBinaryCrossEntropy, "binary-cross-entropy"},
+                                             {Loss::kCategoricalCrossEntropy, "categorical-cross-entropy"}}};
+};
+
+template <>
+struct Names<Initializer> {
+  static constexpr Table<Initializer, 8> kTable = {{{Initializer::kAuto, "auto"},
+                                                    {Initializer::kXavierUniform, "xavier-uniform"},
+                                                    {Initializer::kXavierNormal, "xavier-normal"},
+                                                    {Initializer::kHeUniform, "he-uniform"},
+                                                    {Initializer::kHeNormal, "he-normal"},
+                                                    {Initializer::kLecunNormal, "lecun-normal"},
+                                                    {Initializer::kNormal, "normal"},
+                                                    {Initializer::kZeros, "zeros"}}};
+};
+
+template <>
+struct Names<Precision> {
+  static constexpr Table<Precision, 2> kTable = {{{Precision::kFloat32, "float32"}, {Precision::kFloat64, "float64"}}};
+};
+
+template <>
+struct Names<Standardize> {
+  static constexpr Table<Standardize, 4> kTable = {{{Standardize::kNone, "none"},
+                                                    {Standardize::kFeatures, "features"},
+                                                    {Standardize::kTargets, "targets"},
+                                                    {Standardize::kBoth, "both"}}};
+};
+
+template <>
+struct Names<Shuffle> {
+  static constexpr Table<Shuffle, 2> kTable = {{{Shuffle::kFull, "full"}, {Shuffle::kNone, "none"}}};
+};
+
+template <>
+struct Names<OptimizerType> {
+  static constexpr Table<OptimizerType, 1> kTable = {{{OptimizerType::kSgd, "sgd"}}};
+};
+
+template <>
+struct Names<ScheduleType> {
+  static constexpr Table<ScheduleType, 1> kTable = {{{ScheduleType::kConstant, "constant"}}};
+};
+
+template <>
+struct Names<Monitor> {
+  static constexpr Table<Monitor, 6> kTable = {{{Monitor::kValidLoss, "valid_loss"},
+                                                {Monitor::kValidAccuracy, "valid_accuracy"},
+                                                {Monitor::kValidRmse, "valid_rmse"},
+                                                {Monitor::kValidMae, "valid_mae"},
+                                                {Monitor::kValidR2, "valid_r2"},
+                                                {Monitor::kTrainLoss, "train_loss"}}};
+};
+
+template <class Enum>
+std::string_view name_of(Enum value) {
+  for (const auto& [key, name] : Names<Enum>::kTable)
+    if (key == value) return name;
+  return "?";  // unreachable: the tables cover their enumerations
+}
+
+}  // namespace
+
+std::string_view to_string(Activation value) { return name_of(value); }
+std::string_view to_string(Loss value) { return name_of(value); }
+std::string_view to_string(Initializer value) { return name_of(value); }
+std::string_view to_string(Precision value) { return name_of(value); }
+std::string_view to_string(Standardize value) { return name_of(value); }
+std::string_view to_string(Shuffle value) { return name_of(value); }
+std::string_view to_string(OptimizerType value) { return name_of(value); }
+std::string_view to_string(ScheduleType value) { return name_of(value); }
+std::string_view to_string(Monitor value) { return name_of(value); }
+
+template <class Enum>
+std::optional<Enum> from_string(std::string_view name) {
+  for (const auto& [key, known] : Names<Enum>::kTable)
+    if (known == name) return key;
+  return std::nullopt;
+}
+
+template <class Enum>
+std::vector<std::string> enum_names() {
+  std::vector<std::string> names;
+  for (const auto& [key, name] : Names<Enum>::kTable) names.emplace_back(name);
+  return names;
+}
+
+#define GRADLOOM_INSTANTIATE(Enum)                                    \
+  template std::optional<Enum> from_string<Enum>(std::string_view);   \
+  template std::vector<std::string> enum_names<Enum>()
+GRADLOOM_INSTANTIATE(Activation);
+GRADLOOM_INSTANTIATE(Loss);
+GRADLOOM_INSTANTIATE(Initializer);
+GRADLOOM_INSTANTIATE(Precision);
+GRADLOOM_INSTANTIATE(Standardize);
+GRADLOOM_INSTANTIATE(Shuffle);
+GRADLOOM_INSTANTIATE(OptimizerType);
+GRADLOOM_INSTANTIATE(ScheduleType);
+GRADLOOM_INSTANTIATE(Monitor);
+#undef GRADLOOM_INSTANTIATE
+
+}  // namespace gradloom

@@ -1,0 +1,39 @@
+#include "engine/core/parallel.hpp"
+
+#include <sched.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace gradloom {
+
+std::size_t allowed_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1U, std::thread::hardware_concurrency());  // more than 1024 cores
+}
+
+struct Arena::Impl {
+  explicit Impl(std::size_t threads)
+      : control(tbb::global_control::max_allowed_parallelism, threads), arena(static_cast<int>(threads)) {}
+  tbb::global_control control;  // lets an arena be larger than the machine
+  tbb::task_arena arena;
+};
+
+Arena::Arena(std::size_t threads)
+    : threads_(std::max<std::size_t>(threads, 1)), impl_(std::make_unique<Impl>(threads_)) {}
+
+Arena::~Arena() = default;
+
+void Arena::run(const std::function<void()>& work) { impl_->arena.execute(work); }
+
+void Arena::for_each(std::size_t count, const std::function<void(std::size_t)>& body) {
+  impl_->arena.execute([&] {
+    tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner{});
+  });
+}
+
+}  // namespace gradloom

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "gradloom/config.hpp"
+#include "gradloom/dataset.hpp"
+
+namespace gradloom {
+
+/// True where row `row` of the training source is held out for validation: a keyed hash of (seed, row) below
+/// `fraction`.
+bool is_held_out(std::uint64_t seed, double fraction, std::uint64_t row);
+
+/// Splits off the held-out rows: {training rows, held-out rows}, both in source order, source_rows filled. The first
+/// is compacted in place. DataError where either part would be empty.
+template <class T>
+std::pair<Dataset<T>, Dataset<T>> hold_out(Dataset<T> all, double fraction, std::uint64_t seed);
+
+/// Targets fit the network: y has target_columns(loss, outputs) columns; labels are whole and in [0, outputs) for
+/// categorical, 0 or 1 for binary cross-entropy. DataError names the data set, the row (source row) and the value.
+template <class T>
+void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs);
+
+/// Mean and deviation of columns, in float64. Empty vectors: that side is left as it is.
+/// Applied as (value - mean) / scale; a constant column has scale 1.
+struct Standardization {
+  std::vector<double> x_mean, x_scale;  ///< (features)
+  std::vector<double> y_mean, y_scale;  ///< (outputs)
+  [[nodiscard]] bool features() const { return !x_mean.empty(); }
+  [[nodiscard]] bool targets() const { return !y_mean.empty(); }
+};
+
+/// From the training rows: two passes in row order (mean, then sum of squared deviations; population deviation), the
+/// same for any number of threads.
+template <class T>
+Standardization fit_standardization(const Dataset<T>& training, Standardize what);
+
+/// In place, in float64 arithmetic, rounded once.
+template <class T>
+void standardize_features(const Standardization& s, MatrixView<T> x);
+template <class T>
+void standardize_targets(const Standardization& s, MatrixView<T> y);
+/// The inverse, on predictions or targets: value * scale + mean.
+template <class T>
+void restore_targets(const Standardization& s, MatrixView<T> y);
+
+}  // namespace gradloom

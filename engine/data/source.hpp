@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gradloom/config.hpp"
+#include "gradloom/dataset.hpp"
+
+namespace gradloom {
+
+/// A data set that stands in one or several HDF5 files, not yet read.
+struct DataSource {
+  std::vector<std::string> files;  ///< read in this order as one
+  std::string features = "x";
+  std::string targets = "y";
+  bool with_targets = true;  ///< false: targets need not be present and are not read
+};
+
+/// Files named by `value`: paths separated by spaces, each of them may be a glob (its matches sorted). ConfigError
+/// where one matches nothing; `where` (such as "c.ini:7: data.train") starts the message.
+std::vector<std::string> expand_files(const std::string& value, const std::string& where);
+
+/// Shape of the whole source, from the files' headers alone. DataError where files disagree, x is not (rows, features)
+/// with at least one of each, y's rows differ from x's, or targets are missing.
+struct SourceShape {
+  std::uint64_t rows = 0;
+  std::size_t features = 0;
+  std::size_t outputs = 0;  ///< 0: no targets
+};
+SourceShape source_shape(const DataSource& source);
+
+/// Bytes that reading the source as T takes in memory.
+std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_bytes);
+
+/// Reads the whole source. Every element is checked: NaN or Inf is a DataError naming file, data set, row and column
+/// (with the column's name where there is one), counted from 0. A source that takes over `memory_limit` bytes is a
+/// DataError that names both numbers and `data.memory`.
+template <class T>
+Dataset<T> read_dataset(const DataSource& source, std::uint64_t memory_limit);
+
+/// The bytes that `data.memory` allows: its value, or a quarter of the machine's (or container's) RAM.
+std::uint64_t memory_limit(const Config& config);
+
+}  // namespace gradloom

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gradloom/matrix.hpp"
+
+/// The one home of the HDF5 C API. No hid_t leaves hdf5.cpp; the library's own error printing is off. All calls are
+/// for one thread at a time (the library holds one global lock).
+namespace gradloom::h5 {
+
+enum class TypeClass { kInteger, kFloat, kBoolean, kString, kOther };  ///< kBoolean: h5py's two-valued enumeration
+
+/// What a data set is, read without reading its elements.
+struct DatasetInfo {
+  std::vector<std::uint64_t> shape;
+  std::vector<std::uint64_t> chunk;  ///< empty: contiguous or compact
+  TypeClass type_class = TypeClass::kOther;
+  std::size_t type_bytes = 0;
+  bool is_signed = false;
+  bool big_endian = false;
+  std::vector<std::string> filters;  ///< "deflate", "shuffle", "fletcher32", or the number of a foreign one
+  std::uint64_t stored_bytes = 0;    ///< bytes allocated in the file
+  [[nodiscard]] bool numeric() const { return type_class <= TypeClass::kBoolean; }
+  [[nodiscard]] std::string type_name() const;  ///< "float32", "uint8", "int16 big-endian", "bool"
+};
+
+/// Layout of a data set that grows by rows.
+struct RowsOptions {
+  std::size_t cols = 0;       ///< 0: a one-dimensional set
+  std::size_t chunk_rows = 0; ///< 0: about 1 MiB a chunk
+  int deflate = 0;            ///< 0: none; else level 1..9 behind the shuffle filter
+};
+
+/// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
+/// while writing are FileError. Messages name file and object.
+class File {
+ public:
+  /// Opens for reading. ConfigError where there is no such file; DataError where it is not HDF5 or is cut short.
+  static File open(const std::string& path);
+  /// Creates, or replaces, for writing.
+  static File create(const std::string& path);
+  /// A new file in memory alone; image() gives its bytes.
+  static File create_in_memory();
+  /// Opens bytes in memory for reading. `name` stands for the path in messages. The bytes are copied.
+  static File open_image(std::span<const std::byte> image, const std::string& name);
+
+  File(File&&) noexcept;
+  File& operator=(File&&) noexcept;
+  ~File();
+
+  [[nodiscard]] const std::string& name() const;
+
+  /// The bytes of the file (flushed first). For create_in_memory() files.
+  std::vector<std::byte> image();
+  /// Flushes and closes, reporting what a destructor would have to swallow: FileError (no room left, I/O error).
+  void close();
+
+  [[nodiscard]] bool exists(const std::string& path) const;  ///< hard links only: external and soft links do not count
+  [[nodiscard]] bool is_group(const std::string& path) const;
+  [[nodiscard]] std::vector<std::string> children(const std::string& group) const;  ///< by name
+
+  /// Refuses (DataError) external storage, virtual layouts, variable-length or compound types, foreign filters, and
+  /// shapes that promise more than the file can hold, before anything is allocated.
+  [[nodiscard]] DatasetInfo info(const std::string& path) const;
+
+  /// Reads rows [first, first + out.rows) of a numeric set of rank 1 (out.cols = 1) or 2 (out.cols = its columns),
+  /// converted to T. T: float, double, std::int64_t. out must not be strided (stride == cols).
+  template <class T>
+  void read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const;
+
+  void create_group(const std::string& path);
+
+  /// Writes a whole contiguous data set. T: float, double, std::int32_t, std::int64_t, std::uint8_t, std::uint64_t.
+  template <class T>
+  void write(const std::string& path, std::span<const std::uint64_t> shape, const T* values);
+
+  /// Creates a set of no rows that append_rows makes longer. T as for write.
+  template <class T>
+  void create_rows(const std::string& path, const RowsOptions& options);
+  template <class T>
+  void append_rows(const std::string& path, MatrixView<const T> rows);
+
+  /// Fixed-length strings, as UTF-8. `path` names a group or data set; write_string makes a scalar data set.
+  void write_string(const std::string& path, const std::string& value);
+  [[nodiscard]] std::string read_string(const std::string& path) const;
+  void write_attribute(const std::string& path, const std::string& name, std::int64_t value);
+  void write_attribute(const std::string& path, const std::string& name, std::uint64_t value);
+  void write_attribute(const std::string& path, const std::string& name, double value);
+  void write_attribute(const std::string& path, const std::string& name, const std::string& value);
+  void write_attribute(const std::string& path, const std::string& name, const std::vector<std::string>& values);
+
+  /// Absent attributes give nothing; attributes of another kind are DataError. Integers are converted.
+  [[nodiscard]] std::optional<std::uint64_t> uint_attribute(const std::string& path, const std::string& name) const;
+  [[nodiscard]] std::optional<double> double_attribute(const std::string& path, const std::string& name) const;
+  [[nodiscard]] std::optional<std::string> string_attribute(const std::string& path, const std::string& name) const;
+  /// Fixed-length strings; nothing where the attribute is absent or of variable length (h5py's default for str), which
+  /// is not read.
+  [[nodiscard]] std::optional<std::vector<std::string>> strings_attribute(const std::string& path,
+                                                                          const std::string& name) const;
+
+ private:
+  struct Impl;
+  explicit File(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The library's version, "HDF5 1.10.8".
+std::string version();
+
+}  // namespace gradloom::h5

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+
+#include "gradloom/matrix.hpp"
+#include "gradloom/options.hpp"
+
+/// Vectorised element-wise passes, chosen at run time for the machine's instruction set (Highway). Every element is
+/// computed by the same sequence of operations wherever it stands, so a result does not depend on how rows are cut
+/// into shards, on alignment, or on the length of a row. Defined for float and double.
+namespace gradloom {
+
+/// The name of the instruction set in use, such as "AVX3".
+const char* instruction_set();
+
+/// True where the derivative is worked out from the pre-activation z (gelu, silu); the others use the output a.
+bool needs_preactivation(Activation f);
+
+/// z <- z + bias (each row), a <- f(z). z (rows, units); bias (units); a (rows, units). `a` may be the same memory as
+/// `z` where needs_preactivation(f) is false: then z's values are lost.
+template <class T>
+void add_bias_and_activate(Activation f, MatrixView<T> z, const T* bias, MatrixView<T> a);
+
+/// delta <- delta * f'(z), all (rows, units). `z` is read only where needs_preactivation(f), else only `a` is.
+template <class T>
+void multiply_by_derivative(Activation f, MatrixView<const T> z, MatrixView<const T> a, MatrixView<T> delta);
+
+/// out[c] <- sum over rows of m(r, c), added in row order for each column. m (rows, cols); out (cols).
+template <class T>
+void sum_rows(MatrixView<const T> m, T* out);
+
+/// sum[i] <- sum[i] + term[i] for i < n.
+template <class T>
+void add_to(T* sum, const T* term, std::size_t n);
+
+/// The SGD rule of engine/optim/sgd.hpp on n consecutive parameters. `velocity` may be null where momentum is 0.
+/// Returns false where any new parameter is NaN or Inf (which any NaN or Inf of the gradient leads to).
+template <class T>
+struct SgdStep {
+  T learning_rate, momentum, weight_decay;
+  bool nesterov;
+};
+template <class T>
+bool sgd_update(const SgdStep<T>& step, T* parameters, const T* gradient, T* velocity, std::size_t n);
+
+/// True where every element is finite.
+template <class T>
+bool all_finite(const T* values, std::size_t n);
+
+}  // namespace gradloom

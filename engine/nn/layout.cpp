@@ -1,0 +1,38 @@
+#include "engine/nn/layout.hpp"
+
+#include <fmt/format.h>
+
+namespace gradloom {
+namespace {
+
+constexpr std::size_t kAlignElements = 16;  // a cache line of float32
+
+std::size_t align(std::size_t n) { return (n + kAlignElements - 1) / kAlignElements * kAlignElements; }
+
+}  // namespace
+
+ParameterLayout::ParameterLayout(std::size_t inputs, std::span<const LayerSpec> layers) : inputs_(inputs) {
+  for (const LayerSpec& spec : layers) {
+    LayerLayout layer{inputs, spec.units, spec.activation, size_, 0};
+    layer.bias_offset = size_ + align(spec.units * inputs);
+    size_ = layer.bias_offset + align(spec.units);
+    layers_.push_back(layer);
+    inputs = spec.units;
+  }
+}
+
+std::size_t ParameterLayout::parameter_count() const {
+  std::size_t count = 0;
+  for (const LayerLayout& layer : layers_) count += layer.units * (layer.inputs + 1);
+  return count;
+}
+
+std::vector<LayerSpec> ParameterLayout::specs() const {
+  std::vector<LayerSpec> specs;
+  for (const LayerLayout& layer : layers_) specs.push_back({layer.units, layer.activation});
+  return specs;
+}
+
+std::string layer_name(std::size_t index) { return fmt::format("layer_{:03}", index); }
+
+}  // namespace gradloom

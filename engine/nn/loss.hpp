@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+
+#include "gradloom/matrix.hpp"
+#include "gradloom/options.hpp"
+
+namespace gradloom {
+
+/// Columns of `y` that a network with `outputs` outputs is trained against: 1 for categorical cross-entropy (class
+/// indices), `outputs` for every other loss.
+std::size_t target_columns(Loss loss, std::size_t outputs);
+
+/// What a row's losses are divided by, beside the number of rows: 1 for categorical cross-entropy (a mean over rows),
+/// `outputs` for every other loss (a mean over rows and outputs).
+std::size_t loss_terms_per_row(Loss loss, std::size_t outputs);
+
+/// The sum of the loss over the given rows, not yet divided by anything, added row by row in float64.
+/// output (rows, outputs): predictions, or logits for the cross-entropies; y (rows, target_columns).
+template <class T>
+double loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y);
+
+/// The same sum, and delta <- scale * d(sum)/d(output), (rows, outputs). With scale = 1 / (rows of the whole minibatch
+/// * loss_terms_per_row) delta carries the loss's own mean, so gradients need no further division.
+/// `delta` may be the same memory as `output`.
+template <class T>
+double loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta);
+
+/// Logits to probabilities, in place: sigmoid for binary, softmax of each row for categorical cross-entropy; the
+/// identity for the other losses.
+template <class T>
+void to_prediction(Loss loss, MatrixView<T> output);
+
+}  // namespace gradloom

@@ -1,0 +1,81 @@
+#include "engine/nn/network.hpp"
+
+#include "engine/linalg/gemm.hpp"
+#include "engine/linalg/kernels.hpp"
+
+namespace gradloom {
+
+template <class T>
+Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas) {
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const LayerLayout& layer = layout.layer(l);
+    preactivation.emplace_back(needs_preactivation(layer.activation) ? max_rows : 0, layer.units);
+    activation.emplace_back(max_rows, layer.units);
+    delta.emplace_back(with_deltas ? max_rows : 0, layer.units);
+  }
+}
+
+template <class T>
+MatrixView<const T> Network<T>::input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
+                                         RowRange rows) const {
+  const MatrixView<const T> whole = l == 0 ? x : workspace.activation[l - 1].view();
+  return whole.row_range(rows.first, rows.count);
+}
+
+template <class T>
+void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T>& workspace, RowRange rows) const {
+  for (std::size_t l = 0; l < layout_.depth(); ++l) {
+    const Activation f = layout_.layer(l).activation;
+    const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
+    const MatrixView<T> z =
+        needs_preactivation(f) ? workspace.preactivation[l].view().row_range(rows.first, rows.count) : a;
+    gemm<T>(1, input_of(l, x, workspace, rows), Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
+    add_bias_and_activate<T>(f, z, layout_.bias(parameters, l).data(), a);
+  }
+}
+
+template <class T>
+MatrixView<T> Network<T>::output(Workspace<T>& workspace, RowRange rows) const {
+  return workspace.activation.back().view().row_range(rows.first, rows.count);
+}
+
+template <class T>
+void Network<T>::apply_output_derivative(Workspace<T>& workspace, RowRange rows) const {
+  const std::size_t l = layout_.depth() - 1;
+  const Activation f = layout_.layer(l).activation;
+  if (f == Activation::kLinear) return;
+  const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
+  const MatrixView<T> z =
+      needs_preactivation(f) ? workspace.preactivation[l].view().row_range(rows.first, rows.count) : a;
+  multiply_by_derivative<T>(f, z, a, workspace.delta[l].view().row_range(rows.first, rows.count));
+}
+
+template <class T>
+void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
+  const std::size_t below = l - 1;
+  const MatrixView<T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
+  const MatrixView<T> da = workspace.delta[below].view().row_range(rows.first, rows.count);
+  gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
+  const Activation f = layout_.layer(below).activation;
+  if (f == Activation::kLinear) return;
+  const MatrixView<T> a = workspace.activation[below].view().row_range(rows.first, rows.count);
+  const MatrixView<T> z =
+      needs_preactivation(f) ? workspace.preactivation[below].view().row_range(rows.first, rows.count) : a;
+  multiply_by_derivative<T>(f, z, a, da);
+}
+
+template <class T>
+void Network<T>::gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
+                          std::size_t first_unit, MatrixView<T> dweight, T* dbias) const {
+  const MatrixView<const T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
+  const MatrixView<const T> units(dz.data + first_unit, dz.rows, dweight.rows, dz.stride);
+  gemm<T>(1, units, Transpose::kYes, input_of(l, x, workspace, rows), Transpose::kNo, 0, dweight);
+  sum_rows<T>(units, dbias);
+}
+
+template struct Workspace<float>;
+template struct Workspace<double>;
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace gradloom

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/nn/layout.hpp"
+#include "gradloom/matrix.hpp"
+#include "gradloom/options.hpp"
+
+namespace gradloom {
+
+/// A run of consecutive rows of a minibatch.
+struct RowRange {
+  std::size_t first = 0;
+  std::size_t count = 0;
+};
+
+/// Everything that one minibatch changes while gradients are computed, except gradients themselves: one matrix a layer,
+/// with a row for every row of the minibatch. Shards work on disjoint row ranges of it, so they may run concurrently.
+template <class T>
+struct Workspace {
+  Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas);
+
+  std::vector<Matrix<T>> preactivation;  ///< (max_rows, units); empty where the derivative needs only the output
+  std::vector<Matrix<T>> activation;     ///< (max_rows, units)
+  std::vector<Matrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
+};
+
+/// The passes of a dense network over some rows of a minibatch. The network itself is constant meanwhile: parameters
+/// are only read. Row-vector convention: Z = A_prev Wᵀ + b, A = f(Z).
+/// x is the whole minibatch (rows, inputs); `rows` selects what to work on.
+template <class T>
+class Network {
+ public:
+  explicit Network(ParameterLayout layout) : layout_(std::move(layout)) {}
+  [[nodiscard]] const ParameterLayout& layout() const { return layout_; }
+
+  /// Fills the workspace's activations of every layer for these rows.
+  void forward(const T* parameters, MatrixView<const T> x, Workspace<T>& workspace, RowRange rows) const;
+
+  /// The last layer's activations of these rows: (rows.count, outputs).
+  MatrixView<T> output(Workspace<T>& workspace, RowRange rows) const;
+
+  /// From delta = dL/dA to dL/dZ at the last layer, for these rows (a no-op behind a linear output).
+  void apply_output_derivative(Workspace<T>& workspace, RowRange rows) const;
+
+  /// delta of layer l-1 from that of layer l >= 1: dA = dZ W, dZ = dA * f'(Z), for these rows.
+  void backward_delta(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+
+  /// Gradient of units [first_unit, first_unit + units) of layer l, summed over these rows: dW = dZᵀ A_prev into
+  /// dweight (units, inputs), db = Σ dZ into dbias (units). Overwrites both.
+  void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
+                std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
+
+ private:
+  [[nodiscard]] MatrixView<const T> input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
+                                             RowRange rows) const;
+  ParameterLayout layout_;
+};
+
+}  // namespace gradloom

@@ -1,0 +1,26 @@
+#include "engine/optim/optimizer.hpp"
+
+#include "engine/optim/sgd.hpp"
+
+namespace gradloom {
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(const Config::Optimizer& options) {
+  switch (options.type) {
+    case OptimizerType::kSgd:
+      return std::make_unique<Sgd<T>>(options);
+  }
+  return nullptr;  // unreachable: the switch covers the enumeration
+}
+
+double learning_rate_at(const Config& config, std::uint64_t step) {
+  const double rate = config.optimizer.learning_rate;
+  const auto warmup = config.schedule.warmup_steps;
+  if (step >= warmup) return rate;
+  return rate * static_cast<double>(step) / static_cast<double>(warmup);
+}
+
+template std::unique_ptr<Optimizer<float>> make_optimizer(const Config::Optimizer&);
+template std::unique_ptr<Optimizer<double>> make_optimizer(const Config::Optimizer&);
+
+}  // namespace gradloom

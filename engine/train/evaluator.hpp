@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+
+#include "engine/core/parallel.hpp"
+#include "engine/data/prepare.hpp"
+#include "engine/nn/network.hpp"
+#include "gradloom/dataset.hpp"
+#include "gradloom/evaluation.hpp"
+#include "gradloom/model.hpp"
+
+namespace gradloom {
+
+/// What a Model is made of. Constant after construction.
+template <class T>
+struct Model<T>::State {
+  Network<T> network;
+  AlignedBuffer<T> parameters;  ///< a flat block of network.layout()
+  Loss loss = Loss::kMse;
+  Standardization standardization;
+  std::vector<std::string> feature_names, class_names;
+  std::string config;  ///< resolved config text; empty for models that were never in a checkpoint
+};
+
+/// Rows that are evaluated at once: fixed, so that results do not depend on the number of threads.
+inline constexpr std::size_t kEvaluationBlockRows = 512;
+
+/// Loss and metrics of a network on standardized data (x and y both), blocks in parallel, their sums added in block
+/// order in float64: the same bits for any arena. RMSE, MAE and R² are restored to the target's own units.
+template <class T>
+Metrics evaluate_rows(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
+                      const Dataset<T>& data, Arena& arena);
+
+/// Predictions for standardized features: (rows, outputs), restored to the target's units, or probabilities.
+template <class T>
+Matrix<T> predict_rows(const Network<T>& network, const T* parameters, Loss loss,
+                       const Standardization& standardization, MatrixView<const T> x, Arena& arena);
+
+}  // namespace gradloom

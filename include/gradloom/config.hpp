@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gradloom/options.hpp"
+
+namespace gradloom {
+
+/// One experiment. Every member is a key of the config file: `config.train.batch_size` is `train.batch-size`.
+/// Members start with the keys' defaults. `gradloom help config` prints the table that rules names and ranges.
+struct Config {
+  std::string name = "run";  ///< the config file's name without folder and extension
+
+  struct Run {
+    std::string dir;  ///< empty: runs/<name>
+  } run;
+
+  struct Data {
+    std::string train;  ///< files separated by spaces, or globs; read in that order as one
+    std::string valid;
+    std::string test;
+    double valid_fraction = 0;  ///< of the rows of `train`, in [0, 1)
+    std::string features = "x";
+    std::string targets = "y";
+    Standardize standardize = Standardize::kNone;
+    Shuffle shuffle = Shuffle::kFull;
+    std::uint64_t memory = 0;   ///< bytes; 0: a quarter of RAM
+    std::size_t prefetch = 2;   ///< groups of minibatches gathered ahead by a thread beside the step; 0: none
+  } data;
+
+  struct Model {
+    std::vector<LayerSpec> layers;
+    Initializer init = Initializer::kAuto;
+    Precision precision = Precision::kFloat32;
+  } model;
+
+  struct Train {
+    Loss loss = Loss::kMse;
+    std::uint64_t epochs = 10;
+    std::optional<std::uint64_t> max_steps;
+    std::optional<double> max_minutes;
+    std::size_t batch_size = 256;
+    std::size_t shard_rows = 0;  ///< 0: by model and batch size
+    std::size_t threads = 0;     ///< 0: all cores allowed to the process
+    std::uint64_t seed = 1;
+    std::uint64_t log_every = 0;  ///< steps; 0: about 20 lines an epoch
+  } train;
+
+  struct Optimizer {
+    OptimizerType type = OptimizerType::kSgd;
+    double learning_rate = 0.01;
+    double momentum = 0;
+    bool nesterov = false;
+    double weight_decay = 0;
+  } optimizer;
+
+  struct Schedule {
+    ScheduleType type = ScheduleType::kConstant;
+    std::uint64_t warmup_steps = 0;
+  } schedule;
+
+  struct Checkpoint {
+    std::optional<std::uint64_t> every_steps;
+    std::optional<std::uint64_t> every_epochs = 1;
+    std::optional<double> every_minutes;
+    std::size_t keep_last = 3;
+    std::size_t keep_best = 1;
+  } checkpoint;
+
+  struct EarlyStopping {
+    std::optional<std::uint64_t> patience;  ///< epochs without improvement
+    double min_delta = 0;
+    Monitor monitor = Monitor::kValidLoss;
+  } early_stopping;
+
+  /// Where each key's value came from: "default", "file.ini:7", "command line". Filled by load_config.
+  std::map<std::string, std::string> origins;
+};
+
+/// Reads an INI file, then applies overrides ("train.epochs=3", the text behind `--`). Checks every key's range and
+/// the rules between keys. Throws ConfigError naming file, line, key, what is allowed and the nearest known key.
+Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
+
+/// The same for text that is not a file of its own: `origin` names it in messages.
+Config parse_config(const std::string& text, const std::string& origin);
+
+/// Rules between keys that the table cannot state, for configs built in code: ConfigError where one is broken.
+void validate(const Config& config);
+
+/// The whole config as INI text: every key, its value, and a comment with its origin. parse_config reads it back.
+std::string resolved_text(const Config& config);
+
+/// Differences between the config of a checkpoint and that of the run that wants to resume it, in the keys that
+/// decide the result and may not change in between. ConfigError names the first one and both values.
+void require_resumable(const Config& checkpointed, const Config& now);
+
+/// The table of keys as help text: name, default, allowed values, effect.
+std::string config_help();
+
+/// The nearest of `known` to `word` by edit distance, or nothing where none is near.
+std::optional<std::string> nearest_name(const std::string& word, const std::vector<std::string>& known);
+
+}  // namespace gradloom

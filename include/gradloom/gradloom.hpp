@@ -1,0 +1,15 @@
+#pragma once
+
+#include "gradloom/config.hpp"
+#include "gradloom/dataset.hpp"
+#include "gradloom/errors.hpp"
+#include "gradloom/evaluation.hpp"
+#include "gradloom/generate.hpp"
+#include "gradloom/import.hpp"
+#include "gradloom/inspect.hpp"
+#include "gradloom/matrix.hpp"
+#include "gradloom/model.hpp"
+#include "gradloom/options.hpp"
+#include "gradloom/progress.hpp"
+#include "gradloom/trainer.hpp"
+#include "gradloom/version.hpp"

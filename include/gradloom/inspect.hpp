@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+namespace gradloom {
+
+/// What a checkpoint (file or run folder) or data set file holds, as text for a person or as a JSON object.
+/// DataError or CheckpointError where it cannot be read.
+std::string inspect(const std::string& path, bool json);
+
+/// Returns one line that says what the file is where it is whole and `train` or `--resume` can read it; otherwise
+/// throws CheckpointError or DataError saying what is wrong and where.
+std::string verify(const std::string& path);
+
+}  // namespace gradloom

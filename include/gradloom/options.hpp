@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gradloom {
+
+/// Element-wise functions after a layer, with PyTorch's definitions and default parameters
+/// (leaky-relu slope 0.01, elu alpha 1, gelu exact (erf), softplus beta 1 threshold 20).
+enum class Activation { kLinear, kSigmoid, kTanh, kRelu, kLeakyRelu, kElu, kGelu, kSilu, kSoftplus };
+
+/// Losses, means over rows and outputs as PyTorch's MSELoss, L1Loss, HuberLoss (delta 1), BCEWithLogitsLoss,
+/// CrossEntropyLoss (mean over rows; targets are class indices).
+enum class Loss { kMse, kMae, kHuber, kBinaryCrossEntropy, kCategoricalCrossEntropy };
+
+enum class Initializer {
+  kAuto,
+  kXavierUniform,
+  kXavierNormal,
+  kHeUniform,
+  kHeNormal,
+  kLecunNormal,
+  kNormal,
+  kZeros
+};
+
+enum class Precision { kFloat32, kFloat64 };
+enum class Standardize { kNone, kFeatures, kTargets, kBoth };
+enum class Shuffle { kFull, kNone };
+enum class OptimizerType { kSgd };
+enum class ScheduleType { kConstant };
+/// What early stopping and the best checkpoint look at. Losses and errors fall, accuracy and R² rise.
+enum class Monitor { kValidLoss, kValidAccuracy, kValidRmse, kValidMae, kValidR2, kTrainLoss };
+
+/// A dense layer: `units` outputs, then `activation`.
+struct LayerSpec {
+  std::size_t units = 0;
+  Activation activation = Activation::kLinear;
+  friend bool operator==(const LayerSpec&, const LayerSpec&) = default;
+};
+
+/// The name used in config files and in checkpoints ("leaky-relu").
+std::string_view to_string(Activation);
+std::string_view to_string(Loss);
+std::string_view to_string(Initializer);
+std::string_view to_string(Precision);
+std::string_view to_string(Standardize);
+std::string_view to_string(Shuffle);
+std::string_view to_string(OptimizerType);
+std::string_view to_string(ScheduleType);
+std::string_view to_string(Monitor);
+
+/// The enumerator of that name; nothing where there is none.
+template <class Enum>
+std::optional<Enum> from_string(std::string_view name);
+
+/// All names of an enumeration, in its order.
+template <class Enum>
+std::vector<std::string> enum_names();
+
+/// True for the two cross-entropies: the network's outputs are logits, and targets are labels.
+constexpr bool is_classification(Loss loss) {
+  return loss == Loss::kBinaryCrossEntropy || loss == Loss::kCategoricalCrossEntropy;
+}
+
+}  // namespace gradloom
