@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/config/option_table.hpp"
+#include "engine/config/values.hpp"
+#include "gradloom/config.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+std::string value_text(const Config& config, const std::string& key) {
+  return join(find_option(key)->format(config), " | ");
+}
+
+/// ConfigError "c.ini:7: KEY = VALUE: COMPLAINT", where the config tells where the key came from.
+[[noreturn]] void refuse(const Config& config, const std::string& key, const std::string& complaint) {
+  const auto origin = config.origins.find(key);
+  const bool told = origin != config.origins.end() && origin->second != "default";
+  throw ConfigError(
+      fmt::format("{}{} = {}: {}", told ? origin->second + ": " : "", key, value_text(config, key), complaint));
+}
+
+/// Ranges, for configs that were built in code: every value must read back.
+void check_ranges(const Config& config) {
+  Config scratch;
+  for (const Option& option : option_table()) {
+    for (const std::string& text : option.format(config)) {
+      const std::string complaint = option.parse(scratch, text);
+      if (!complaint.empty()) refuse(config, option.key, complaint);
+    }
+  }
+}
+
+void check_loss(const Config& config) {
+  if (config.model.layers.empty())
+    throw ConfigError("model.layer is missing: a network needs at least one layer, such as `layer = 1 linear`");
+  if (!is_classification(config.train.loss)) return;
+  const LayerSpec& output = config.model.layers.back();
+  if (output.activation != Activation::kLinear)
+    refuse(config, "train.loss",
+           fmt::format("takes logits, so the last layer must be `{} linear`, not `{} {}`", output.units, output.units,
+                       to_string(output.activation)));
+  if (config.train.loss == Loss::kCategoricalCrossEntropy && output.units < 2)
+    refuse(config, "train.loss", "needs an output for each class, so the last layer must have at least 2 units");
+  if (config.data.standardize == Standardize::kTargets || config.data.standardize == Standardize::kBoth)
+    refuse(config, "data.standardize",
+           fmt::format("targets of {} are labels; use none or features", to_string(config.train.loss)));
+}
+
+void check_optimizer(const Config& config) {
+  if (config.optimizer.nesterov && config.optimizer.momentum == 0)
+    refuse(config, "optimizer.nesterov", "needs optimizer.momentum > 0");
+}
+
+bool monitors_validation(Monitor monitor) { return monitor != Monitor::kTrainLoss; }
+
+void check_validation(const Config& config) {
+  const auto& [patience, min_delta, monitor] = config.early_stopping;
+  const bool held_out = config.data.valid_fraction > 0;
+  if (held_out && !config.data.valid.empty())
+    refuse(config, "data.valid-fraction", "data.valid names validation rows already; set one of the two");
+  // A config without data.train is used with data in memory, whose validation rows the config does not know.
+  const bool from_files = !config.data.train.empty();
+  if (from_files && patience && monitors_validation(monitor) && !held_out && config.data.valid.empty())
+    refuse(config, "early-stopping.patience",
+           fmt::format("{} needs validation rows: set data.valid or data.valid-fraction, or monitor train_loss",
+                       to_string(monitor)));
+  const bool classifies = is_classification(config.train.loss);
+  if (monitor == Monitor::kValidAccuracy && !classifies)
+    refuse(config, "early-stopping.monitor", fmt::format("{} has no accuracy", to_string(config.train.loss)));
+  const bool of_regression =
+      monitor == Monitor::kValidRmse || monitor == Monitor::kValidMae || monitor == Monitor::kValidR2;
+  if (of_regression && classifies)
+    refuse(config, "early-stopping.monitor",
+           fmt::format("{} is a metric of regression; with {} use valid_loss or valid_accuracy", to_string(monitor),
+                       to_string(config.train.loss)));
+}
+
+}  // namespace
+
+void validate(const Config& config) {
+  check_ranges(config);
+  check_loss(config);
+  check_optimizer(config);
+  check_validation(config);
+}
+
+void require_resumable(const Config& checkpointed, const Config& now) {
+  for (const Option& option : option_table()) {
+    if (option.resume == Resume::kFree) continue;
+    const std::string before = value_text(checkpointed, option.key);
+    if (before == value_text(now, option.key)) continue;
+    refuse(now, option.key,
+           fmt::format("the checkpoint was trained with {}; set it back, or start a new run with another run.dir",
+                       before.empty() ? "none" : before));
+  }
+}
+
+}  // namespace gradloom

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Texts of config values, and back. Every parser takes the whole text or gives nothing; none depends on the locale.
+namespace gradloom {
+
+std::optional<std::uint64_t> parse_integer(std::string_view text);
+
+/// Shortest decimal text that reads back as the same bits; NaN and Inf are not read.
+std::optional<double> parse_real(std::string_view text);
+std::string format_real(double value);
+
+/// Bytes: "1000000", "512MiB", "2GiB", "10GB" (KiB.. count 1024, KB.. count 1000). Written with the largest binary
+/// unit that divides it.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+std::string format_size(std::uint64_t bytes);
+
+std::optional<bool> parse_boolean(std::string_view text);
+
+/// "a, b, c".
+std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
+
+/// " (did you mean NAME?)" where one of `known` is near, else nothing.
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& known);
+
+}  // namespace gradloom

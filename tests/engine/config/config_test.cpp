@@ -1,0 +1,355 @@
+#include "gradloom/config.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "engine/core/random.hpp"
+#include "gradloom/errors.hpp"
+#include "support/catch.hpp"
+
+using namespace gradloom;
+
+namespace {
+
+const std::string kMinimal =
+    "[data]\n"
+    "train = d.h5\n"
+    "[model]\n"
+    "layer = 30 sigmoid\n"
+    "layer = 1 linear\n"
+    "[train]\n"
+    "loss = mse\n";  // 7 lines: what a test appends starts at line 8
+
+std::string message_of(const std::string& text) {
+  try {
+    parse_config(text, "c.ini");
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// A config file in a folder of its own, gone with the object.
+class TemporaryFile {
+ public:
+  TemporaryFile(const std::string& name, const std::string& content)
+      : folder_(std::filesystem::temp_directory_path() / fmt::format("gradloom-config-test-{}", ::getpid())),
+        path_(folder_ / name) {
+    std::filesystem::create_directories(folder_);
+    std::ofstream(path_, std::ios::binary) << content;
+  }
+  ~TemporaryFile() { std::filesystem::remove_all(folder_); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path folder_, path_;
+};
+
+/// The error of a file of the minimal config with these overrides.
+std::string override_message(const std::vector<std::string>& overrides) {
+  const TemporaryFile file("quick.ini", kMinimal);
+  try {
+    load_config(file.path(), overrides);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+auto Contains(const std::string& text) {
+#if GRADLOOM_CATCH_MAJOR >= 3
+  return Catch::Matchers::ContainsSubstring(text);
+#else
+  return Catch::Matchers::Contains(text);
+#endif
+}
+
+}  // namespace
+
+TEST_CASE("A minimal config takes the contract's defaults", "[config]") {
+  const Config config = parse_config(kMinimal, "c.ini");
+  CHECK(config.data.train == "d.h5");
+  CHECK(config.model.layers == std::vector<LayerSpec>{{30, Activation::kSigmoid}, {1, Activation::kLinear}});
+  CHECK(config.train.loss == Loss::kMse);
+  CHECK(config.train.epochs == 10);
+  CHECK(config.train.batch_size == 256);
+  CHECK(config.train.seed == 1);
+  CHECK(config.train.threads == 0);
+  CHECK_FALSE(config.train.max_steps);
+  CHECK(config.optimizer.learning_rate == 0.01);
+  CHECK(config.checkpoint.every_epochs == 1U);
+  CHECK(config.checkpoint.keep_last == 3);
+  CHECK_FALSE(config.early_stopping.patience);
+  CHECK(config.data.valid.empty());
+  CHECK(config.origins.at("train.loss") == "c.ini:7");
+  CHECK(config.origins.at("model.layer") == "c.ini:4");
+  CHECK(config.origins.at("train.epochs") == "default");
+}
+
+TEST_CASE("Every kind of value is read", "[config]") {
+  const Config config = parse_config(kMinimal +
+                                         "max-steps = 12 # a comment\n"
+                                         "max-minutes = 0.5\n"
+                                         "threads = 4\n"
+                                         "seed = 18446744073709551615\n"
+                                         "[data]\n"
+                                         "memory = 512MiB\n"
+                                         "valid-fraction = 1e-1\n"
+                                         "[optimizer]\r\n"
+                                         "  momentum=0.9\r\n"
+                                         "nesterov = true\n"
+                                         "[checkpoint]\n"
+                                         "every-epochs = none\n"
+                                         "[early-stopping]\n"
+                                         "patience = 3\n"
+                                         "monitor = valid_r2\n",
+                                     "c.ini");
+  CHECK(config.train.max_steps == 12U);
+  CHECK(config.train.max_minutes == 0.5);
+  CHECK(config.train.threads == 4);
+  CHECK(config.train.seed == 18446744073709551615ULL);
+  CHECK(config.data.memory == 512ULL << 20);
+  CHECK(config.data.valid_fraction == 0.1);
+  CHECK(config.optimizer.momentum == 0.9);
+  CHECK(config.optimizer.nesterov);
+  CHECK_FALSE(config.checkpoint.every_epochs);
+  CHECK(config.early_stopping.patience == 3U);
+  CHECK(config.early_stopping.monitor == Monitor::kValidR2);
+}
+
+TEST_CASE("Dotted keys outside a section and a byte order mark are read", "[config]") {
+  const Config config = parse_config("\xef\xbb\xbftrain.epochs = 3\n" + kMinimal, "c.ini");
+  CHECK(config.train.epochs == 3);
+}
+
+TEST_CASE("A wrong line is refused with its place and what is allowed", "[config]") {
+  struct Case {
+    std::string line;
+    std::vector<std::string> fragments;
+  };
+  const std::vector<Case> cases = {
+      {"epoch = 3", {"c.ini:8: ", "unknown key train.epoch", "did you mean train.epochs?"}},
+      {"momentum = 1", {"c.ini:8: ", "train.momentum", "did you mean optimizer.momentum?"}},
+      {"frobnicate = 1", {"c.ini:8: ", "train.frobnicate", "gradloom help config"}},
+      {"loss = mae", {"c.ini:8: train.loss", "set twice", "c.ini:7"}},
+      {"epochs = ten", {"c.ini:8: train.epochs = ten: must be an integer >= 0"}},
+      {"epochs = -1", {"must be an integer >= 0"}},
+      {"epochs = 1.5", {"must be an integer >= 0"}},
+      {"epochs = +1", {"must be an integer >= 0"}},
+      {"epochs = 99999999999999999999", {"must be an integer >= 0"}},
+      {"epochs =", {"c.ini:8: train.epochs = : must be"}},
+      {"epochs = 3 4", {"must be an integer >= 0"}},
+      {"batch-size = 0", {"train.batch-size = 0: must be an integer from 1 to 1000000000"}},
+      {"threads = 0", {"must be auto, or an integer from 1 to 640"}},
+      {"threads = many", {"must be auto, or an integer from 1 to 640"}},
+      {"max-minutes = 0", {"must be none, or a number > 0"}},
+      {"max-minutes = nan", {"must be none, or a number > 0"}},
+      {"epochs 3", {"c.ini:8: 'epochs 3' is not `key = value`"}},
+      {"= 3", {"c.ini:8: '= 3' is not `key = value`"}},
+      {"[optimizer", {"c.ini:8: '[optimizer' is not a section"}},
+      {"[]", {"c.ini:8: '[]' is not a section"}},
+      {"[optimiser]", {"c.ini:8: unknown section [optimiser] (did you mean optimizer?)", "data"}},
+      {"[optimizer]\nlearning-rate = inf", {"c.ini:9: optimizer.learning-rate = inf: must be a number >= 0"}},
+      {"[optimizer]\nlearning-rate = -0.1", {"must be a number >= 0"}},
+      {"[optimizer]\nlearning-rate = 1e999", {"must be a number >= 0"}},
+      {"[optimizer]\ntype = sdg", {"must be one of sgd", "did you mean sgd?"}},
+      {"[optimizer]\nmomentum = 0.9\nnesterov = yes", {"c.ini:10: ", "must be true or false"}},
+      {"[data]\nvalid-fraction = 1", {"must be a number >= 0 and < 1"}},
+      {"[data]\nmemory = 5 parsecs", {"512MiB"}},
+      {"[data]\nmemory = 0", {"512MiB"}},
+      {"[data]\nmemory = 99999999TiB", {"512MiB"}},
+      {"[data]\nfeatures =", {"must be a name, and not empty"}},
+      {"[data]\nshuffle = window", {"must be one of full, none"}},
+      {"[data]\nweights = w", {"unknown key data.weights"}},
+      {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS ACTIVATION`"}},
+      {"[model]\nlayer = 0 relu", {"UNITS must be an integer from 1 to 10000000"}},
+      {"[model]\nlayer = 99999999 relu", {"UNITS must be"}},
+      {"[model]\nlayer = -3 relu", {"UNITS must be"}},
+      {"[model]\nlayer = relu 30", {"UNITS must be"}},
+      {"[model]\nlayer = 30 reul", {"ACTIVATION must be one of linear, sigmoid", "did you mean relu?"}},
+      {"[model]\nlayer = 30 relu dropout=0.2", {"'dropout=0.2' is not known"}},
+  };
+  for (const Case& c : cases) {
+    const std::string message = message_of(kMinimal + c.line + "\n");
+    CAPTURE(c.line, message);
+    for (const std::string& fragment : c.fragments) CHECK(message.find(fragment) != std::string::npos);
+    CHECK(message.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("A misspelt loss is met with the nearest one", "[config]") {
+  const std::string message = message_of("[train]\nloss = mes\n");
+  CHECK_THAT(message, Contains("c.ini:2: train.loss = mes: ") && Contains("did you mean mse?") &&
+                          Contains("categorical-cross-entropy"));
+}
+
+TEST_CASE("Required keys are named with an example", "[config]") {
+  CHECK_THAT(message_of(""), Contains("c.ini: data.train is missing") && Contains("train = data/train.h5"));
+  CHECK_THAT(message_of("[data]\ntrain=d.h5\n"), Contains("model.layer is missing") && Contains("layer = 30 sigmoid"));
+  CHECK_THAT(message_of("[data]\ntrain=d.h5\n[model]\nlayer = 1 linear\n"),
+             Contains("train.loss is missing") && Contains("loss = mse"));
+}
+
+TEST_CASE("Rules between keys name the line of the key", "[config]") {
+  CHECK_THAT(message_of(kMinimal + "[optimizer]\nnesterov = true\n"),
+             Contains("c.ini:9: optimizer.nesterov = true: needs optimizer.momentum > 0"));
+  CHECK_THAT(message_of(kMinimal + "[data]\nvalid = v.h5\nvalid-fraction = 0.2\n"),
+             Contains("c.ini:10: data.valid-fraction = 0.2: data.valid"));
+  CHECK_THAT(message_of(kMinimal + "[early-stopping]\npatience = 2\n"),
+             Contains("c.ini:9: ") && Contains("valid_loss needs validation rows"));
+  CHECK(message_of(kMinimal + "[early-stopping]\npatience = 2\nmonitor = train_loss\n").empty());
+  CHECK_THAT(message_of(kMinimal + "[early-stopping]\nmonitor = valid_accuracy\n"), Contains("mse has no accuracy"));
+
+  const std::string classes = "[data]\ntrain = d.h5\n[train]\nloss = categorical-cross-entropy\n[model]\n";
+  CHECK(message_of(classes + "layer = 3 linear\n").empty());
+  CHECK_THAT(message_of(classes + "layer = 3 relu\n"),
+             Contains("c.ini:4: train.loss") && Contains("must be `3 linear`, not `3 relu`"));
+  CHECK_THAT(message_of(classes + "layer = 1 linear\n"), Contains("at least 2 units"));
+  CHECK_THAT(message_of(classes + "layer = 3 linear\n[data]\nstandardize = both\n"),
+             Contains("data.standardize = both") && Contains("labels"));
+  CHECK_THAT(message_of(classes + "layer = 3 linear\n[early-stopping]\nmonitor = valid_rmse\n"),
+             Contains("metric of regression"));
+}
+
+TEST_CASE("Configs built in code meet the same ranges", "[config]") {
+  Config config;
+  CHECK_THROWS_WITH(validate(config), Contains("model.layer is missing"));
+  config.model.layers = {{1, Activation::kLinear}};
+  CHECK_NOTHROW(validate(config));
+  config.early_stopping.patience = 3;  // data in memory: validation rows are not the config's business
+  CHECK_NOTHROW(validate(config));
+  config.optimizer.learning_rate = -1;
+  CHECK_THROWS_WITH(validate(config), Contains("optimizer.learning-rate = -1: must be a number >= 0"));
+  config.optimizer.learning_rate = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_AS(validate(config), ConfigError);
+  config.optimizer.learning_rate = 0.1;
+  config.train.batch_size = 0;
+  CHECK_THROWS_WITH(validate(config), Contains("train.batch-size = 0"));
+  config.train.batch_size = 1;
+  config.data.train = "a#b.h5";  // would not survive the resolved config
+  CHECK_THROWS_WITH(validate(config), Contains("without '#'"));
+}
+
+TEST_CASE("The command line wins over the file", "[config]") {
+  const TemporaryFile file("quick.ini", kMinimal + "epochs = 5\nthreads = 2\n[checkpoint]\nevery-steps = 3\n");
+  const Config config = load_config(file.path(), {"train.epochs=7", "train.threads=auto", "checkpoint.every-steps=none",
+                                                  "optimizer.learning-rate=1e-3"});
+  CHECK(config.name == "quick");
+  CHECK(config.run.dir == "runs/quick");
+  CHECK(config.train.epochs == 7);
+  CHECK(config.train.threads == 0);
+  CHECK_FALSE(config.checkpoint.every_steps);
+  CHECK(config.optimizer.learning_rate == 1e-3);
+  CHECK(config.model.layers.size() == 2);
+  CHECK(config.origins.at("train.epochs") == "command line");
+  CHECK(config.origins.at("train.loss") == file.path() + ":7");
+  CHECK_THAT(resolved_text(config), Contains("epochs = 7") && Contains("# command line") &&
+                                        Contains("dir = runs/quick") && Contains("# default"));
+}
+
+TEST_CASE("Layers of the command line replace the file's", "[config]") {
+  const TemporaryFile file("quick.ini", kMinimal);
+  const Config config = load_config(file.path(), {"model.layer=5 tanh", "model.layer=1 linear"});
+  CHECK(config.model.layers == std::vector<LayerSpec>{{5, Activation::kTanh}, {1, Activation::kLinear}});
+  CHECK(config.origins.at("model.layer") == "command line");
+}
+
+TEST_CASE("Wrong overrides are refused", "[config]") {
+  CHECK_THAT(override_message({"train.epoch=3"}),
+             Contains("command line: unknown key train.epoch") && Contains("did you mean train.epochs?"));
+  CHECK_THAT(override_message({"train.epochs"}), Contains("--train.epochs=VALUE"));
+  CHECK_THAT(override_message({"train.epochs=x"}), Contains("command line: train.epochs = x: must be an integer"));
+  CHECK_THAT(override_message({"train.epochs=1", "train.epochs=2"}), Contains("set twice"));
+  CHECK_THAT(override_message({"run.dir=a#b"}), Contains("without '#'"));
+}
+
+TEST_CASE("Files that are no config are refused", "[config]") {
+  CHECK_THROWS_WITH(load_config("/nonexistent/x.ini"), Contains("/nonexistent/x.ini") && Contains("no such file"));
+  CHECK_THROWS_AS(load_config("/tmp"), ConfigError);
+  const TemporaryFile binary("b.ini", std::string("\x89HDF\r\n\x1a\n\0\0", 10));
+  CHECK_THROWS_WITH(load_config(binary.path()), Contains("not a text file"));
+  const TemporaryFile huge("h.ini", std::string(3 << 20, '\n'));
+  CHECK_THROWS_WITH(load_config(huge.path()), Contains("too large"));
+}
+
+TEST_CASE("The resolved text holds every key once and reads back the same", "[config]") {
+  const Config config = parse_config(kMinimal, "c.ini");
+  const std::string text = resolved_text(config);
+  const Config again = parse_config(text, "resolved");
+  CHECK(again.run.dir == config.run.dir);
+  CHECK_NOTHROW(require_resumable(config, again));
+  for (const char* key : {"prefetch = 2", "momentum = 0", "warmup-steps = 0", "patience = none", "memory = auto"})
+    CHECK_THAT(text, Contains(key));
+}
+
+TEST_CASE("Random configs survive the resolved text bit by bit", "[config]") {
+  const CounterRandom random(7, RandomUse::kGenerator);
+  const auto activations = enum_names<Activation>();
+  for (std::uint64_t trial = 0; trial < 200; ++trial) {
+    std::uint64_t counter = trial << 16;
+    const auto draw = [&](std::uint64_t below) { return random.bits(counter++) % below; };
+    Config c;
+    c.data.train = fmt::format("a{}.h5 b*.h5", draw(1000));
+    for (std::uint64_t l = 0; l <= draw(5); ++l)
+      c.model.layers.push_back({1 + draw(5000), *from_string<Activation>(activations[draw(activations.size())])});
+    c.data.memory = draw(2) ? random.bits(counter++) >> draw(60) : draw(100) << 20;
+    c.data.valid_fraction = random.uniform(counter++);
+    c.train.seed = random.bits(counter++);
+    c.train.batch_size = 1 + draw(100000);
+    c.train.max_minutes = draw(2) ? std::optional(random.uniform(counter++) * 1e6 + 1e-9) : std::nullopt;
+    c.train.max_steps = draw(2) ? std::optional(random.bits(counter++)) : std::nullopt;
+    c.optimizer.learning_rate = std::exp(40 * random.normal(counter++));
+    c.optimizer.momentum = random.uniform(counter++);
+    c.optimizer.nesterov = draw(2) && c.optimizer.momentum > 0;
+    c.checkpoint.every_epochs = draw(2) ? std::optional(1 + draw(9)) : std::nullopt;
+    c.early_stopping.min_delta = random.uniform(counter++) * 1e-12;
+    const Config r = parse_config(resolved_text(c), "resolved");
+    CHECK(r.data.train == c.data.train);
+    CHECK(r.model.layers == c.model.layers);
+    CHECK(r.data.memory == c.data.memory);
+    CHECK(r.data.valid_fraction == c.data.valid_fraction);
+    CHECK(r.train.seed == c.train.seed);
+    CHECK(r.train.batch_size == c.train.batch_size);
+    CHECK(r.train.max_minutes == c.train.max_minutes);
+    CHECK(r.train.max_steps == c.train.max_steps);
+    CHECK(r.optimizer.learning_rate == c.optimizer.learning_rate);
+    CHECK(r.optimizer.momentum == c.optimizer.momentum);
+    CHECK(r.optimizer.nesterov == c.optimizer.nesterov);
+    CHECK(r.checkpoint.every_epochs == c.checkpoint.every_epochs);
+    CHECK(r.early_stopping.min_delta == c.early_stopping.min_delta);
+  }
+}
+
+TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
+  const Config before = parse_config(kMinimal, "c.ini");
+  const Config free =
+      parse_config(kMinimal +
+                       "epochs = 99\nthreads = 3\nlog-every = 7\nmax-steps = 5\n[run]\ndir = elsewhere\n"
+                       "[optimizer]\nlearning-rate = 1\nweight-decay = 0.1\n[data]\nmemory = 1GiB\n"
+                       "[checkpoint]\nkeep-last = 9\n",
+                   "c.ini");
+  CHECK_NOTHROW(require_resumable(before, free));
+  for (const char* line : {"batch-size = 3", "seed = 2", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
+                           "[data]\nshuffle = none", "[model]\nprecision = float64", "[model]\nlayer = 1 linear"}) {
+    const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
+    CAPTURE(line);
+    CHECK_THROWS_AS(require_resumable(before, changed), ConfigError);
+  }
+  const Config seed = parse_config(kMinimal + "seed = 2\n", "c.ini");
+  CHECK_THROWS_WITH(require_resumable(before, seed), Contains("c.ini:8: train.seed = 2") && Contains("trained with 1"));
+}
+
+TEST_CASE("The help names every key with its default", "[config]") {
+  const std::string help = config_help();
+  CHECK_THAT(help, Contains("[optimizer]") && Contains("learning-rate") && Contains("default 0.01") &&
+                       Contains("runs/<config name>") && Contains("required, such as mse"));
+}
