@@ -1,0 +1,198 @@
+#include "engine/io/hdf5.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/io/hdf5_internal.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom::h5 {
+namespace {
+
+constexpr std::size_t kMemoryGrowth = 1 << 20;  // bytes by which a file in memory grows
+
+herr_t keep_innermost(unsigned depth, const H5E_error2_t* error, void* out) {
+  if (depth == 0 && error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+  return 0;
+}
+
+Handle access_properties() {
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  // Lock, but read on from file systems that have no locks.
+  H5Pset_file_locking(access.id(), true, true);
+  return access;
+}
+
+// The core driver tells files apart by name alone.
+std::string unique_memory_name() {
+  static std::atomic<unsigned> count{0};
+  return fmt::format("gradloom-memory-{}", ++count);
+}
+
+void require_openable(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) throw ConfigError(path + ": no such file");
+    throw FileError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
+  }
+  if (S_ISDIR(status.st_mode)) throw FileError(path + ": is a folder, not an HDF5 file");
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
+  ::close(descriptor);
+  if (!S_ISREG(status.st_mode)) throw FileError(path + ": is not a regular file");
+  if (status.st_size == 0) throw DataError(path + ": is empty, not an HDF5 file");
+}
+
+[[noreturn]] void throw_cannot_open(const std::string& path) {
+  const std::string reason = last_error();
+  const auto says = [&](std::string_view text) { return reason.find(text) != std::string::npos; };
+  if (says("truncated")) throw DataError(path + ": is cut short (not all of the file is there); copy or make it again");
+  if (says("Resource temporarily unavailable") || says("unable to lock"))
+    throw FileError(path + ": is being written by another process; wait until it is closed");
+  if (says("already open for"))
+    throw DataError(path + ": was not closed by the program that wrote it; write it again, or try h5clear -s");
+  throw DataError(fmt::format("{}: is damaged, or not an HDF5 file: {}", path, reason));
+}
+
+}  // namespace
+
+void quiet_errors() {
+  // A file whose disk is full cannot be closed; the library's exit handler would try for ever and print.
+  static const bool no_exit_handler = H5dont_atexit() >= 0;
+  (void)no_exit_handler;
+  thread_local const bool quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+  (void)quiet;
+}
+
+std::string last_error() {
+  std::string reason;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &reason);
+  constexpr std::string_view kMark = "error message = '";
+  if (const auto begin = reason.find(kMark); begin != std::string::npos) {
+    const std::string tail = reason.substr(begin + kMark.size());
+    reason = tail.substr(0, tail.find('\''));
+  }
+  std::replace_if(
+      reason.begin(), reason.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  return reason.empty() ? "no reason given by the HDF5 library" : reason;
+}
+
+std::string absolute(std::string_view path) {
+  return path.starts_with('/') ? std::string(path) : "/" + std::string(path);
+}
+
+void throw_data_error(std::string_view file, std::string_view path, std::string_view what) {
+  throw DataError(fmt::format("{}: {} {}", file, absolute(path), what));
+}
+
+void throw_file_error(std::string_view file, std::string_view path, std::string_view what) {
+  throw FileError(fmt::format("{}: {} {}", file, absolute(path), what));
+}
+
+Handle creation_properties(hid_t property_class) {
+  Handle properties(H5Pcreate(property_class), H5Pclose);
+  H5Pset_obj_track_times(properties.id(), false);
+  // Brings object headers of version 2, whose attributes may be larger than 64 KiB (many column names). The wider way
+  // to them, H5Pset_libver_bounds, would also give a superblock whose checksum H5Fget_file_image spoils.
+  H5Pset_attr_creation_order(properties.id(), H5P_CRT_ORDER_TRACKED);
+  return properties;
+}
+
+File::File(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+File::File(File&&) noexcept = default;
+File& File::operator=(File&&) noexcept = default;
+File::~File() = default;
+
+const std::string& File::name() const { return impl_->name; }
+
+File File::open(const std::string& path) {
+  quiet_errors();
+  require_openable(path);
+  auto impl = std::make_unique<Impl>();
+  impl->name = path;
+  if (H5Fis_hdf5(path.c_str()) == 0)
+    throw DataError(path + ": is not an HDF5 file; text, IDX and NumPy files are brought in by 'gradloom import'");
+  const Handle access = access_properties();
+  impl->file = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
+  if (!impl->file.valid()) throw_cannot_open(path);
+  return File(std::move(impl));
+}
+
+File File::create(const std::string& path) {
+  quiet_errors();
+  auto impl = std::make_unique<Impl>();
+  impl->name = path;
+  impl->writable = true;
+  const Handle creation = creation_properties(H5P_FILE_CREATE);
+  const Handle access = access_properties();
+  impl->file = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose);
+  if (!impl->file.valid()) throw FileError(fmt::format("{}: cannot be created: {}", path, last_error()));
+  return File(std::move(impl));
+}
+
+File File::create_in_memory() {
+  quiet_errors();
+  auto impl = std::make_unique<Impl>();
+  impl->name = "file in memory";
+  impl->writable = true;
+  const Handle creation = creation_properties(H5P_FILE_CREATE);
+  const Handle access = access_properties();
+  H5Pset_fapl_core(access.id(), kMemoryGrowth, false);
+  impl->file = Handle(H5Fcreate(unique_memory_name().c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose);
+  if (!impl->file.valid()) throw FileError(fmt::format("{}: cannot be created: {}", impl->name, last_error()));
+  return File(std::move(impl));
+}
+
+File File::open_image(std::span<const std::byte> image, const std::string& name) {
+  quiet_errors();
+  auto impl = std::make_unique<Impl>();
+  impl->name = name;
+  const Handle access = access_properties();
+  H5Pset_fapl_core(access.id(), kMemoryGrowth, false);
+  // The library takes a pointer to mutable bytes but only copies from it.
+  H5Pset_file_image(access.id(), const_cast<std::byte*>(image.data()), image.size());
+  impl->file = Handle(H5Fopen(unique_memory_name().c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
+  if (!impl->file.valid()) throw_cannot_open(name);
+  return File(std::move(impl));
+}
+
+std::vector<std::byte> File::image() {
+  quiet_errors();
+  const auto fail = [&] { throw FileError(fmt::format("{}: no image of it: {}", impl_->name, last_error())); };
+  if (H5Fflush(impl_->id(), H5F_SCOPE_GLOBAL) < 0) fail();
+  const ssize_t size = H5Fget_file_image(impl_->id(), nullptr, 0);
+  if (size < 0) fail();
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+  if (H5Fget_file_image(impl_->id(), bytes.data(), bytes.size()) != size) fail();
+  return bytes;
+}
+
+void File::close() {
+  quiet_errors();
+  if (!impl_->file.valid()) return;
+  impl_->reading.clear();
+  std::string failure;
+  const auto note = [&](bool ok) {
+    if (!ok && failure.empty()) failure = last_error();
+  };
+  for (auto& [path, set] : impl_->growing) note(set.dataset.close());
+  impl_->growing.clear();
+  if (impl_->writable) note(H5Fflush(impl_->id(), H5F_SCOPE_GLOBAL) >= 0);
+  note(impl_->file.close());
+  if (!failure.empty()) throw FileError(fmt::format("{}: cannot be written: {}", impl_->name, failure));
+}
+
+std::string version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("HDF5 {}.{}.{}", major, minor, release);
+}
+
+}  // namespace gradloom::h5

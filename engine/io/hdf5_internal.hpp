@@ -1,0 +1,127 @@
+#pragma once
+
+#include <hdf5.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/io/hdf5.hpp"
+
+/// What the hdf5*.cpp files share. Nobody else includes this: hid_t stops here.
+namespace gradloom::h5 {
+
+/// Owns one HDF5 identifier.
+class Handle {
+ public:
+  using CloseFunction = herr_t (*)(hid_t);
+
+  Handle() = default;
+  Handle(hid_t id, CloseFunction close_with) : id_(id), close_(close_with) {}
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    if (this != &other) {
+      (void)close();
+      id_ = std::exchange(other.id_, H5I_INVALID_HID);
+      close_ = other.close_;
+    }
+    return *this;
+  }
+  ~Handle() { (void)close(); }
+
+  [[nodiscard]] hid_t id() const { return id_; }
+  [[nodiscard]] bool valid() const { return id_ >= 0; }
+  /// The identifier is given up even where closing fails: trying again cannot help.
+  [[nodiscard]] bool close() {
+    const hid_t given_up = std::exchange(id_, H5I_INVALID_HID);
+    return given_up < 0 || close_(given_up) >= 0;
+  }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  CloseFunction close_ = nullptr;
+};
+
+/// A data set that is open for reading, checked once.
+struct ReadSet {
+  Handle dataset;
+  DatasetInfo info;
+};
+
+/// A data set that grows.
+struct GrowingSet {
+  Handle dataset;
+  hsize_t rows = 0;
+  std::size_t cols = 0;  ///< 0: one-dimensional
+};
+
+/// What stands behind a File.
+struct OpenFile {
+  std::string name;
+  bool writable = false;
+  Handle file;
+  // Closed before the file: members are destroyed in reverse order.
+  std::map<std::string, ReadSet> reading;
+  std::map<std::string, GrowingSet> growing;
+
+  [[nodiscard]] hid_t id() const { return file.id(); }
+};
+
+struct File::Impl : OpenFile {};
+
+/// Turns the library's printing off, for this thread (its error stacks are per thread).
+void quiet_errors();
+
+/// The innermost reason of the last failed call of this thread, in one line: the system's message where it has one.
+/// Every later call forgets it, the closing of a Handle too: ask before any Handle goes out of scope.
+std::string last_error();
+
+/// "/x" for "x".
+std::string absolute(std::string_view path);
+
+[[noreturn]] void throw_data_error(std::string_view file, std::string_view path, std::string_view what);
+[[noreturn]] void throw_file_error(std::string_view file, std::string_view path, std::string_view what);
+
+/// Opens the group or data set that hard links alone lead to. DataError where it is absent or behind another link.
+Handle open_object(const OpenFile& file, const std::string& path);
+
+/// Describes an open data set; refuses what File::info refuses.
+DatasetInfo describe(const std::string& file, const std::string& path, hid_t file_id, hid_t dataset);
+
+/// A creation property list without times, so that equal content gives equal bytes.
+Handle creation_properties(hid_t property_class);
+
+/// Creates the groups above `path` that are missing.
+void create_parents(const OpenFile& file, const std::string& path);
+
+/// The library's name of T in memory.
+template <class T>
+hid_t memory_type();
+template <>
+inline hid_t memory_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
+template <>
+inline hid_t memory_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
+template <>
+inline hid_t memory_type<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
+template <>
+inline hid_t memory_type<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
+template <>
+inline hid_t memory_type<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
+template <>
+inline hid_t memory_type<std::uint64_t>() {
+  return H5T_NATIVE_UINT64;
+}
+
+}  // namespace gradloom::h5

@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include "engine/io/hdf5_internal.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom::h5 {
+namespace {
+
+enum class Link { kAbsent, kHard, kSoft, kExternal };
+
+Link link_kind(hid_t file, const std::string& path) {
+  if (H5Lexists(file, path.c_str(), H5P_DEFAULT) <= 0) return Link::kAbsent;
+  H5L_info_t info;
+  if (H5Lget_info(file, path.c_str(), &info, H5P_DEFAULT) < 0) return Link::kAbsent;
+  if (info.type == H5L_TYPE_HARD) return Link::kHard;
+  return info.type == H5L_TYPE_SOFT ? Link::kSoft : Link::kExternal;
+}
+
+// "/a", "/a/b", "/a/b/c" for "a/b/c": every link on the way is looked at, the nearest to the root first.
+std::vector<std::string> prefixes(const std::string& path) {
+  std::vector<std::string> found;
+  std::string prefix;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin) found.push_back(prefix += "/" + path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return found;
+}
+
+// The first link on the way that is not a hard one, and its path; kHard where there is none.
+std::pair<Link, std::string> first_obstacle(hid_t file, const std::string& path) {
+  for (const std::string& prefix : prefixes(path))
+    if (const Link kind = link_kind(file, prefix); kind != Link::kHard) return {kind, prefix};
+  return {Link::kHard, absolute(path)};
+}
+
+}  // namespace
+
+Handle open_object(const OpenFile& file, const std::string& path) {
+  quiet_errors();
+  const auto [kind, where] = first_obstacle(file.id(), path);
+  switch (kind) {
+    case Link::kAbsent:
+      throw DataError(fmt::format("{}: there is no {}", file.name, where));
+    case Link::kSoft:
+      throw_data_error(file.name, where, "is a soft link, which is not followed; store the data set itself");
+    case Link::kExternal:
+      throw_data_error(file.name, where, "is a link to another file, which is not followed; store the data set itself");
+    case Link::kHard:
+      break;
+  }
+  Handle object(H5Oopen(file.id(), absolute(path).c_str(), H5P_DEFAULT), H5Oclose);
+  if (!object.valid()) throw_data_error(file.name, path, "cannot be opened: " + last_error());
+  return object;
+}
+
+bool File::exists(const std::string& path) const {
+  quiet_errors();
+  return first_obstacle(impl_->id(), path).first == Link::kHard;
+}
+
+bool File::is_group(const std::string& path) const {
+  return exists(path) && H5Iget_type(open_object(*impl_, path).id()) == H5I_GROUP;
+}
+
+std::vector<std::string> File::children(const std::string& group) const {
+  const Handle object = open_object(*impl_, group);
+  H5G_info_t info;
+  if (H5Iget_type(object.id()) != H5I_GROUP || H5Gget_info(object.id(), &info) < 0)
+    throw_data_error(impl_->name, group, "is not a group");
+  std::vector<std::string> names;
+  for (hsize_t i = 0; i < info.nlinks; ++i) {
+    const auto name = [&](char* out, std::size_t size) {
+      return H5Lget_name_by_idx(object.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, out, size, H5P_DEFAULT);
+    };
+    const ssize_t length = name(nullptr, 0);
+    if (length < 0) throw_data_error(impl_->name, group, "cannot be listed: " + last_error());
+    std::string text(static_cast<std::size_t>(length), '\0');
+    if (name(text.data(), text.size() + 1) != length)
+      throw_data_error(impl_->name, group, "cannot be listed: " + last_error());
+    names.push_back(std::move(text));
+  }
+  return names;
+}
+
+void create_parents(const OpenFile& file, const std::string& path) {
+  const std::vector<std::string> all = prefixes(path);
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    if (link_kind(file.id(), all[i]) != Link::kAbsent) continue;
+    const Handle creation = creation_properties(H5P_GROUP_CREATE);
+    const Handle group(H5Gcreate2(file.id(), all[i].c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), H5Gclose);
+    if (!group.valid()) throw_file_error(file.name, all[i], "cannot be created: " + last_error());
+  }
+}
+
+void File::create_group(const std::string& path) {
+  quiet_errors();
+  create_parents(*impl_, path + "/.");
+}
+
+}  // namespace gradloom::h5
