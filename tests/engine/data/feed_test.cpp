@@ -1,0 +1,95 @@
+#include "engine/data/feed.hpp"
+
+#include <set>
+
+#include "support/catch.hpp"
+
+using namespace gradloom;
+
+namespace {
+
+// Row r holds r in x and 10 r in y, so that rows can be told apart and pairs checked.
+Dataset<float> numbered(std::size_t rows) {
+  Dataset<float> data;
+  data.x = Matrix<float>(rows, 2);
+  data.y = Matrix<float>(rows, 1);
+  for (std::size_t r = 0; r < rows; ++r) {
+    data.x(r, 0) = data.x(r, 1) = static_cast<float>(r);
+    data.y(r, 0) = static_cast<float>(10 * r);
+  }
+  return data;
+}
+
+struct Seen {
+  std::vector<std::vector<float>> minibatches;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> places;
+  friend bool operator==(const Seen&, const Seen&) = default;
+};
+
+Seen run(const Dataset<float>& data, const FeedOptions& options) {
+  MinibatchFeed<float> feed(data, options);
+  Seen seen;
+  while (const auto m = feed.next()) {
+    const auto sources = feed.source_rows(*m, 1000000);
+    REQUIRE(sources.size() == m->rows());
+    std::vector<float> rows;
+    for (std::size_t i = 0; i < m->rows(); ++i) {
+      REQUIRE(m->y(i, 0) == 10 * m->x(i, 0));
+      REQUIRE(m->x(i, 0) == static_cast<float>(sources[i]));
+      rows.push_back(m->x(i, 0));
+    }
+    seen.minibatches.push_back(rows);
+    seen.places.emplace_back(m->epoch, m->epoch_step);
+  }
+  return seen;
+}
+
+}  // namespace
+
+TEST_CASE("an epoch hands out every row once, the last minibatch what is left", "[data]") {
+  const auto data = numbered(1003);
+  for (const Shuffle shuffle : {Shuffle::kFull, Shuffle::kNone}) {
+    for (const std::size_t ahead : {0, 1, 3}) {
+      const Seen seen = run(data, {100, shuffle, 7, ahead, 0, 0, 2});
+      REQUIRE(seen.minibatches.size() == 22);
+      CHECK(seen.minibatches[10].size() == 3);
+      CHECK(seen.places[11] == std::pair<std::uint64_t, std::uint64_t>{1, 0});
+      std::set<float> rows;
+      for (int i = 0; i < 11; ++i) rows.insert(seen.minibatches[i].begin(), seen.minibatches[i].end());
+      CHECK(rows.size() == 1003);
+    }
+  }
+}
+
+TEST_CASE("the order does not depend on gathering ahead", "[data]") {
+  const auto data = numbered(10007);
+  const Seen inline_order = run(data, {64, Shuffle::kFull, 3, 0, 0, 0, 2});
+  CHECK(run(data, {64, Shuffle::kFull, 3, 1, 0, 0, 2}) == inline_order);
+  CHECK(run(data, {64, Shuffle::kFull, 3, 4, 0, 0, 2}) == inline_order);
+}
+
+TEST_CASE("a feed goes on in the middle of an epoch with the same minibatches", "[data]") {
+  const auto data = numbered(10007);
+  const Seen whole = run(data, {64, Shuffle::kFull, 3, 2, 0, 0, 3});
+  for (const std::uint64_t from : {1, 63, 64, 65, 156}) {
+    const Seen rest = run(data, {64, Shuffle::kFull, 3, 2, 1, from, 3});
+    const std::size_t skip = 157 + from;
+    REQUIRE(rest.minibatches.size() == whole.minibatches.size() - skip);
+    for (std::size_t i = 0; i < rest.minibatches.size(); ++i)
+      REQUIRE(rest.minibatches[i] == whole.minibatches[skip + i]);
+  }
+}
+
+TEST_CASE("a feed may be dropped while it gathers", "[data]") {
+  const auto data = numbered(100000);
+  for (int i = 0; i < 20; ++i) {
+    MinibatchFeed<float> feed(data, {16, Shuffle::kFull, 1, 2, 0, 0, 100});
+    REQUIRE(feed.next().has_value());
+  }
+}
+
+TEST_CASE("a minibatch larger than the set holds all rows", "[data]") {
+  const Seen seen = run(numbered(5), {1000, Shuffle::kFull, 1, 2, 0, 0, 3});
+  REQUIRE(seen.minibatches.size() == 3);
+  for (const auto& m : seen.minibatches) CHECK(m.size() == 5);
+}
