@@ -163,14 +163,14 @@ File File::open_image(std::span<const std::byte> image, const std::string& name)
   return File(std::move(impl));
 }
 
-std::vector<std::byte> File::image() {
+std::vector<std::byte> File::image(std::size_t room) {
   quiet_errors();
   const auto fail = [&] { throw FileError(fmt::format("{}: no image of it: {}", impl_->name, last_error())); };
   if (H5Fflush(impl_->id(), H5F_SCOPE_GLOBAL) < 0) fail();
   const ssize_t size = H5Fget_file_image(impl_->id(), nullptr, 0);
   if (size < 0) fail();
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  if (H5Fget_file_image(impl_->id(), bytes.data(), bytes.size()) != size) fail();
+  std::vector<std::byte> bytes(room + static_cast<std::size_t>(size));
+  if (H5Fget_file_image(impl_->id(), bytes.data() + room, bytes.size() - room) != size) fail();
   return bytes;
 }
 

@@ -56,8 +56,8 @@ class File {
 
   [[nodiscard]] const std::string& name() const;
 
-  /// The bytes of the file (flushed first). For create_in_memory() files.
-  std::vector<std::byte> image();
+  /// The bytes of the file (flushed first), behind `room` zeros for a user block. For create_in_memory() files.
+  std::vector<std::byte> image(std::size_t room = 0);
   /// Flushes and closes, reporting what a destructor would have to swallow: FileError (no room left, I/O error).
   void close();
 
