@@ -4,6 +4,7 @@
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/version.h>
 
 #include <algorithm>
 #include <thread>
@@ -15,6 +16,8 @@ std::size_t allowed_cores() {
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1U, std::thread::hardware_concurrency());  // more than 1024 cores
 }
+
+std::string tbb_version() { return std::string("oneTBB ") + TBB_runtime_version(); }
 
 struct Arena::Impl {
   explicit Impl(std::size_t threads)

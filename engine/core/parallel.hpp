@@ -3,11 +3,15 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace gradloom {
 
 /// Cores that this process may run on (its affinity mask), at least 1.
 std::size_t allowed_cores();
+
+/// The library's version at run time, "oneTBB 2021.8".
+std::string tbb_version();
 
 /// A bounded set of worker threads. Work run inside it uses at most `threads` threads, the caller included; more
 /// threads than cores are allowed. Nothing computed through it depends on the number of threads: work is cut by
