@@ -17,4 +17,7 @@ BlasInfo blas_info();
 /// flavour, which returns wrong numbers when several threads call it, and limits every call to one thread.
 void require_safe_blas();
 
+/// The check alone, on a library described by `info`.
+void require_safe_blas(const BlasInfo& info);
+
 }  // namespace gradloom

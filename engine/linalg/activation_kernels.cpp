@@ -1,0 +1,119 @@
+// Forward and backward through activations. This file is compiled once for each instruction set.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/linalg/activation_kernels.cpp"
+#include <hwy/foreach_target.h>  // after HWY_TARGET_INCLUDE
+
+#include "engine/linalg/activations-inl.hpp"
+#include "engine/linalg/kernels.hpp"
+#include "engine/linalg/targets.hpp"
+#include "engine/linalg/vector_loops-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace gradloom {
+namespace HWY_NAMESPACE {
+namespace {
+
+template <class F, class T>
+void add_bias_and_activate_rows(F f, MatrixView<T> z, const T* bias, MatrixView<T> a) {
+  const hn::ScalableTag<T> d;
+  for (std::size_t r = 0; r < z.rows; ++r) {
+    T* z_row = z.data + r * z.stride;
+    T* a_row = a.data + r * a.stride;
+    for_each_vector(d, z.cols, [&](std::size_t i, auto lanes) HWY_ATTR {
+      const auto sum = hn::Add(lanes.load(d, z_row + i), lanes.load(d, bias + i));
+      lanes.store(sum, d, z_row + i);
+      lanes.store(f.value(d, sum), d, a_row + i);
+    });
+  }
+}
+
+template <class F, class T>
+void activate_block(F f, const T* z, T* a, std::size_t n) {
+  const hn::ScalableTag<T> d;
+  for_each_vector(d, n,
+                  [&](std::size_t i, auto lanes) HWY_ATTR { lanes.store(f.value(d, lanes.load(d, z + i)), d, a + i); });
+}
+
+template <class T>
+void add_bias_and_activate_any(Activation f, MatrixView<T> z, const T* bias, MatrixView<T> a) {
+  const hn::ScalableTag<T> d;
+  // Rows narrower than a vector would waste most of it: there the cheap sums go row by row, the rest as one block.
+  if (f != Activation::kLinear && z.cols < hn::Lanes(d) && one_block(z, a)) {
+    add_bias_and_activate_rows(Linear{}, z, bias, z);
+    with_activation(f, [&](auto functor) HWY_ATTR { activate_block(functor, z.data, a.data, z.rows * z.cols); });
+  } else {
+    with_activation(f, [&](auto functor) HWY_ATTR { add_bias_and_activate_rows(functor, z, bias, a); });
+  }
+}
+
+template <class F, class T>
+void multiply_block(F f, const T* from, T* delta, std::size_t n) {
+  const hn::ScalableTag<T> d;
+  for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
+    const auto slope = f.derivative(d, lanes.load(d, from + i));
+    lanes.store(hn::Mul(lanes.load(d, delta + i), slope), d, delta + i);
+  });
+}
+
+template <class T>
+void multiply_by_derivative_any(Activation f, MatrixView<const T> from, MatrixView<T> delta) {
+  with_activation(f, [&](auto functor) HWY_ATTR {
+    if (one_block(from, delta)) return multiply_block(functor, from.data, delta.data, delta.rows * delta.cols);
+    for (std::size_t r = 0; r < delta.rows; ++r)
+      multiply_block(functor, from.data + r * from.stride, delta.data + r * delta.stride, delta.cols);
+  });
+}
+
+const char* target_name() { return hwy::TargetName(HWY_TARGET); }
+void activate_f32(Activation f, MatrixView<float> z, const float* bias, MatrixView<float> a) {
+  add_bias_and_activate_any(f, z, bias, a);
+}
+void activate_f64(Activation f, MatrixView<double> z, const double* bias, MatrixView<double> a) {
+  add_bias_and_activate_any(f, z, bias, a);
+}
+void derive_f32(Activation f, MatrixView<const float> from, MatrixView<float> delta) {
+  multiply_by_derivative_any(f, from, delta);
+}
+void derive_f64(Activation f, MatrixView<const double> from, MatrixView<double> delta) {
+  multiply_by_derivative_any(f, from, delta);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace gradloom
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gradloom {
+
+HWY_EXPORT(target_name);
+HWY_EXPORT(activate_f32);
+HWY_EXPORT(activate_f64);
+HWY_EXPORT(derive_f32);
+HWY_EXPORT(derive_f64);
+
+const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
+
+bool needs_preactivation(Activation f) { return f == Activation::kGelu || f == Activation::kSilu; }
+
+template <>
+void add_bias_and_activate(Activation f, MatrixView<float> z, const float* bias, MatrixView<float> a) {
+  HWY_DYNAMIC_DISPATCH(activate_f32)(f, z, bias, a);
+}
+template <>
+void add_bias_and_activate(Activation f, MatrixView<double> z, const double* bias, MatrixView<double> a) {
+  HWY_DYNAMIC_DISPATCH(activate_f64)(f, z, bias, a);
+}
+template <>
+void multiply_by_derivative(Activation f, MatrixView<const float> z, MatrixView<const float> a,
+                            MatrixView<float> delta) {
+  HWY_DYNAMIC_DISPATCH(derive_f32)(f, needs_preactivation(f) ? z : a, delta);
+}
+template <>
+void multiply_by_derivative(Activation f, MatrixView<const double> z, MatrixView<const double> a,
+                            MatrixView<double> delta) {
+  HWY_DYNAMIC_DISPATCH(derive_f64)(f, needs_preactivation(f) ? z : a, delta);
+}
+
+}  // namespace gradloom
+#endif
