@@ -1,0 +1,213 @@
+#include "engine/data/prepare.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/core/random.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+template <class T>
+void copy_row(const Dataset<T>& from, std::size_t row, Dataset<T>& to, std::size_t to_row) {
+  std::copy_n(from.x.row(row).data(), from.features(), to.x.row(to_row).data());
+  if (from.outputs() != 0) std::copy_n(from.y.row(row).data(), from.outputs(), to.y.row(to_row).data());
+  to.source_rows[to_row] = from.source_row(row);
+}
+
+template <class T>
+Dataset<T> empty_like(const Dataset<T>& data, std::size_t rows) {
+  Dataset<T> other;
+  other.x = Matrix<T>(rows, data.features());
+  if (data.outputs() != 0) other.y = Matrix<T>(rows, data.outputs());
+  other.feature_names = data.feature_names;
+  other.class_names = data.class_names;
+  other.source_rows.resize(rows);
+  other.name = data.name + " (held out)";
+  return other;
+}
+
+// Keeps these rows (ascending), in place.
+template <class T>
+void keep_rows(Dataset<T>& data, const std::vector<std::size_t>& rows) {
+  std::vector<std::uint64_t> source_rows(rows.size());
+  for (std::size_t to = 0; to < rows.size(); ++to) {
+    source_rows[to] = data.source_row(rows[to]);
+    if (to == rows[to]) continue;
+    std::copy_n(data.x.row(rows[to]).data(), data.features(), data.x.row(to).data());
+    if (data.outputs() != 0) std::copy_n(data.y.row(rows[to]).data(), data.outputs(), data.y.row(to).data());
+  }
+  data.x.shrink_rows(rows.size());
+  if (data.outputs() != 0) data.y.shrink_rows(rows.size());
+  data.source_rows = std::move(source_rows);
+}
+
+// What a label must be, in words; the predicate is `is_label`.
+std::string allowed_labels(Loss loss, std::size_t outputs) {
+  if (loss == Loss::kBinaryCrossEntropy) return "0 or 1";
+  return fmt::format("a class index from 0 to {} (the output layer has {} units)", outputs - 1, outputs);
+}
+
+bool is_label(double value, Loss loss, std::size_t outputs) {
+  if (loss == Loss::kBinaryCrossEntropy) return value == 0 || value == 1;
+  return value >= 0 && value < static_cast<double>(outputs) && value == std::floor(value);
+}
+
+struct Columns {
+  std::vector<double> mean, scale;  // (cols)
+};
+
+template <class T>
+std::vector<double> column_means(MatrixView<const T> values) {
+  std::vector<double> means(values.cols, 0.0);
+  for (std::size_t r = 0; r < values.rows; ++r) {
+    const T* const row = values.row(r).data();
+    for (std::size_t c = 0; c < values.cols; ++c) means[c] += static_cast<double>(row[c]);
+  }
+  for (double& mean : means) mean /= static_cast<double>(values.rows);
+  return means;
+}
+
+// Sum of squared deviations from `means`, and the largest distance from the first row, by column.
+template <class T>
+std::pair<std::vector<double>, std::vector<double>> column_spreads(MatrixView<const T> values,
+                                                                   const std::vector<double>& means) {
+  std::vector<double> squares(values.cols, 0.0);
+  std::vector<double> distances(values.cols, 0.0);
+  const T* const first = values.data;
+  for (std::size_t r = 0; r < values.rows; ++r) {
+    const T* const row = values.row(r).data();
+    for (std::size_t c = 0; c < values.cols; ++c) {
+      const double deviation = static_cast<double>(row[c]) - means[c];
+      const double distance = std::abs(static_cast<double>(row[c]) - static_cast<double>(first[c]));
+      squares[c] += deviation * deviation;
+      distances[c] = distances[c] < distance ? distance : distances[c];
+    }
+  }
+  return {std::move(squares), std::move(distances)};
+}
+
+template <class T>
+Columns fit_columns(MatrixView<const T> values, const std::string& name, std::string_view side) {
+  Columns columns;
+  columns.mean = column_means(values);
+  const auto [squares, distances] = column_spreads(values, columns.mean);
+  columns.scale.resize(values.cols);
+  for (std::size_t c = 0; c < values.cols; ++c) {
+    // The mean of equal values may round to a neighbour; their deviation is still nought, and not that distance.
+    if (distances[c] == 0) columns.mean[c] = static_cast<double>(values(0, c));
+    const double deviation = distances[c] == 0 ? 0 : std::sqrt(squares[c] / static_cast<double>(values.rows));
+    if (!std::isfinite(deviation) || !std::isfinite(columns.mean[c]))
+      throw DataError(fmt::format("{}: column {} of the {} is too large to be standardized; scale it", name, c, side));
+    columns.scale[c] = deviation == 0 ? 1 : deviation;
+  }
+  return columns;
+}
+
+template <class T, class Map>
+void map_columns(MatrixView<T> values, const std::vector<double>& mean, const std::vector<double>& scale, Map map) {
+  for (std::size_t r = 0; r < values.rows; ++r) {
+    T* const row = values.row(r).data();
+    for (std::size_t c = 0; c < values.cols; ++c)
+      row[c] = static_cast<T>(map(static_cast<double>(row[c]), mean[c], scale[c]));
+  }
+}
+
+double standardized(double value, double mean, double scale) { return (value - mean) / scale; }
+double restored(double value, double mean, double scale) { return value * scale + mean; }
+
+void require_columns(std::size_t found, std::size_t fitted, std::string_view side) {
+  if (found != fitted)
+    throw DataError(fmt::format("the data has {} {} and the model was standardized with {}", found, side, fitted));
+}
+
+}  // namespace
+
+bool is_held_out(std::uint64_t seed, double fraction, std::uint64_t row) {
+  return CounterRandom(seed, RandomUse::kHoldOut).uniform(row) < fraction;
+}
+
+template <class T>
+std::pair<Dataset<T>, Dataset<T>> hold_out(Dataset<T> all, double fraction, std::uint64_t seed) {
+  std::vector<std::size_t> kept, held;
+  for (std::size_t row = 0; row < all.rows(); ++row)
+    (is_held_out(seed, fraction, all.source_row(row)) ? held : kept).push_back(row);
+  if (kept.empty() || held.empty())
+    throw DataError(
+        fmt::format("{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a "
+                    "file of its own with data.valid",
+                    all.name, fraction, all.rows(), kept.empty() ? "to train on" : "to validate on"));
+  Dataset<T> held_out = empty_like(all, held.size());
+  for (std::size_t i = 0; i < held.size(); ++i) copy_row(all, held[i], held_out, i);
+  keep_rows(all, kept);
+  return {std::move(all), std::move(held_out)};
+}
+
+template <class T>
+void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs) {
+  const bool categorical = loss == Loss::kCategoricalCrossEntropy;
+  const std::size_t wanted = categorical ? 1 : outputs;
+  if (data.outputs() != wanted)
+    throw DataError(fmt::format("{}: targets have {} columns; an output layer of {} units with {} needs {}", data.name,
+                                data.outputs(), outputs, to_string(loss), wanted));
+  if (!categorical && loss != Loss::kBinaryCrossEntropy) return;
+  for (std::size_t r = 0; r < data.rows(); ++r)
+    for (std::size_t c = 0; c < wanted; ++c)
+      if (const double value = static_cast<double>(data.y(r, c)); !is_label(value, loss, outputs))
+        throw DataError(fmt::format("{}: targets row {}, column {} is {}; {} needs {}", data.name, data.source_row(r),
+                                    c, value, to_string(loss), allowed_labels(loss, outputs)));
+}
+
+template <class T>
+Standardization fit_standardization(const Dataset<T>& training, Standardize what) {
+  Standardization s;
+  if (training.rows() == 0) throw DataError(training.name + ": no rows to standardize by");
+  if (what == Standardize::kFeatures || what == Standardize::kBoth) {
+    Columns x = fit_columns<T>(training.x.view(), training.name, "features");
+    s.x_mean = std::move(x.mean);
+    s.x_scale = std::move(x.scale);
+  }
+  if (what == Standardize::kTargets || what == Standardize::kBoth) {
+    Columns y = fit_columns<T>(training.y.view(), training.name, "targets");
+    s.y_mean = std::move(y.mean);
+    s.y_scale = std::move(y.scale);
+  }
+  return s;
+}
+
+template <class T>
+void standardize_features(const Standardization& s, MatrixView<T> x) {
+  if (!s.features()) return;
+  require_columns(x.cols, s.x_mean.size(), "features");
+  map_columns(x, s.x_mean, s.x_scale, standardized);
+}
+
+template <class T>
+void standardize_targets(const Standardization& s, MatrixView<T> y) {
+  if (!s.targets()) return;
+  require_columns(y.cols, s.y_mean.size(), "outputs");
+  map_columns(y, s.y_mean, s.y_scale, standardized);
+}
+
+template <class T>
+void restore_targets(const Standardization& s, MatrixView<T> y) {
+  if (!s.targets()) return;
+  require_columns(y.cols, s.y_mean.size(), "outputs");
+  map_columns(y, s.y_mean, s.y_scale, restored);
+}
+
+#define GRADLOOM_INSTANTIATE(T)                                                              \
+  template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t); \
+  template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                      \
+  template Standardization fit_standardization<T>(const Dataset<T>&, Standardize);           \
+  template void standardize_features<T>(const Standardization&, MatrixView<T>);              \
+  template void standardize_targets<T>(const Standardization&, MatrixView<T>);               \
+  template void restore_targets<T>(const Standardization&, MatrixView<T>)
+GRADLOOM_INSTANTIATE(float);
+GRADLOOM_INSTANTIATE(double);
+#undef GRADLOOM_INSTANTIATE
+
+}  // namespace gradloom

@@ -1,0 +1,280 @@
+#include "engine/data/source.hpp"
+
+#include <fmt/format.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <type_traits>
+
+#include "engine/io/hdf5.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+bool stands(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0;
+}
+
+std::vector<std::string> glob_matches(const std::string& pattern) {
+  std::vector<std::string> paths;
+  glob_t found{};
+  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  return paths;  // sorted by glob(3)
+}
+
+// "x" for "/x": messages write the slash themselves.
+std::string relative(const std::string& path) {
+  return path.substr(std::min(path.find_first_not_of('/'), path.size()));
+}
+
+DataSource normalized(DataSource source) {
+  source.features = relative(source.features);
+  source.targets = relative(source.targets);
+  return source;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "/" : ", /") + name;
+  return text.empty() ? "nothing" : text;
+}
+
+h5::DatasetInfo numeric_info(const h5::File& file, const std::string& path, std::string_view key) {
+  if (!file.exists(path)) {
+    const std::vector<std::string> names = file.children("/");
+    if (std::find(names.begin(), names.end(), path) == names.end())  // a link of another kind is described by info()
+      throw DataError(fmt::format("{}: there is no data set /{} (it holds {}); name the right one with {}", file.name(),
+                                  path, joined(names), key));
+  }
+  h5::DatasetInfo info = file.info(path);
+  if (!info.numeric())
+    throw DataError(fmt::format("{}: /{} holds {}, not numbers", file.name(), path, info.type_name()));
+  return info;
+}
+
+std::size_t target_outputs(const h5::File& file, const DataSource& source, std::uint64_t rows) {
+  const h5::DatasetInfo y = numeric_info(file, source.targets, "data.targets");
+  if (y.shape.empty() || y.shape.size() > 2 || (y.shape.size() == 2 && y.shape[1] == 0))
+    throw DataError(fmt::format("{}: /{} has shape ({}); targets are (rows) or (rows, outputs)", file.name(),
+                                source.targets, fmt::join(y.shape, ", ")));
+  if (y.shape[0] != rows)
+    throw DataError(fmt::format("{}: /{} has {} rows and /{} has {}; they must be as many", file.name(), source.targets,
+                                y.shape[0], source.features, rows));
+  return y.shape.size() == 1 ? 1 : y.shape[1];
+}
+
+SourceShape file_shape(const h5::File& file, const DataSource& source) {
+  const h5::DatasetInfo x = numeric_info(file, source.features, "data.features");
+  if (x.shape.size() != 2)
+    throw DataError(fmt::format("{}: /{} has shape ({}); features are (rows, features): reshape it", file.name(),
+                                source.features, fmt::join(x.shape, ", ")));
+  if (x.shape[0] == 0) throw DataError(fmt::format("{}: /{} has no rows", file.name(), source.features));
+  if (x.shape[1] == 0) throw DataError(fmt::format("{}: /{} has no columns", file.name(), source.features));
+  return {x.shape[0], x.shape[1], source.with_targets ? target_outputs(file, source, x.shape[0]) : 0};
+}
+
+void require_same_width(const std::string& file, const std::string& set, std::size_t found, const std::string& first,
+                        std::size_t wanted) {
+  if (found != wanted)
+    throw DataError(fmt::format("{}: /{} has {} columns and {} has {}; all files of one data set must agree", file, set,
+                                found, first, wanted));
+}
+
+template <class T>
+using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+
+// Sign bit of the result: set where `value` is NaN or Inf, whose exponent of all ones the addition carries over.
+template <class T>
+Bits<T> carry_of_exponent(T value) {
+  constexpr Bits<T> kExponent = std::bit_cast<Bits<T>>(std::numeric_limits<T>::infinity());
+  constexpr Bits<T> kOne = Bits<T>{1} << (std::numeric_limits<T>::digits - 1);
+  return (std::bit_cast<Bits<T>>(value) & kExponent) + kOne;
+}
+
+// Index of the first element that is not finite, or `count`. Whole blocks first, so that the loop vectorises.
+template <class T>
+std::size_t first_not_finite(const T* values, std::size_t count) {
+  constexpr std::size_t kBlock = 512;
+  std::size_t i = 0;
+  for (; i + kBlock <= count; i += kBlock) {
+    Bits<T> carries = 0;
+    for (std::size_t k = 0; k < kBlock; ++k) carries |= carry_of_exponent(values[i + k]);
+    if (carries >> (8 * sizeof(T) - 1) != 0) break;
+  }
+  while (i < count && std::isfinite(values[i])) ++i;
+  return i;
+}
+
+// What stands in the file where T's value is not finite: NaN, Inf, or a number that is too large for T.
+template <class T>
+std::string fault(const h5::File& file, const std::string& set, std::uint64_t row, std::size_t col, std::size_t cols) {
+  std::vector<double> values(cols);
+  file.read_rows<double>(set, row, {values.data(), 1, cols});
+  const double value = values[col];
+  if (std::isfinite(value))
+    return fmt::format("is {}, too large for float32; scale that column, or set model.precision = float64", value);
+  if (std::isnan(value)) return "is NaN; remove such rows or import with --missing mean";
+  return fmt::format("is {}; remove such rows", value > 0 ? "Inf" : "-Inf");
+}
+
+template <class T>
+void require_finite(const h5::File& file, const std::string& set, MatrixView<const T> values,
+                    const std::vector<std::string>& names) {
+  const std::size_t count = values.rows * values.cols;
+  const std::size_t at = first_not_finite(values.data, count);
+  if (at == count) return;
+  const std::size_t row = at / values.cols;
+  const std::size_t col = at % values.cols;
+  const std::string name = col < names.size() ? fmt::format(" (\"{}\")", names[col]) : "";
+  throw DataError(fmt::format("{}: /{} row {}, column {}{} {}", file.name(), set, row, col, name,
+                              fault<T>(file, set, row, col, values.cols)));
+}
+
+template <class T>
+void read_checked(const h5::File& file, const std::string& set, MatrixView<T> out,
+                  const std::vector<std::string>& names) {
+  file.read_rows<T>(set, 0, out);
+  require_finite<T>(file, set, out, names);
+}
+
+// Names of a file: none, or the same as those that earlier files gave.
+void merge_names(const h5::File& file, const std::string& set, const std::string& attribute, std::size_t expected,
+                 std::vector<std::string>& names) {
+  const std::vector<std::string> found = file.strings_attribute(set, attribute).value_or(std::vector<std::string>{});
+  if (found.empty()) return;
+  if (expected != 0 && found.size() != expected)
+    throw DataError(fmt::format("{}: /{} has {} columns and {} in its attribute {}", file.name(), set, expected,
+                                found.size(), attribute));
+  if (!names.empty() && names != found)
+    throw DataError(fmt::format("{}: /{} has other {} than the files before it", file.name(), set, attribute));
+  names = found;
+}
+
+std::string source_name(const DataSource& source) {
+  if (source.files.size() == 1) return source.files.front();
+  return fmt::format("{} and {} more", source.files.front(), source.files.size() - 1);
+}
+
+void require_memory(const DataSource& source, const SourceShape& shape, std::size_t element_bytes,
+                    std::uint64_t limit) {
+  const std::uint64_t needed = bytes_in_memory(shape, element_bytes);
+  if (needed <= limit) return;
+  throw DataError(
+      fmt::format("{}: takes {} bytes in memory and data.memory allows {}; raise data.memory, or train on fewer rows "
+                  "(sets that are larger than memory cannot be streamed yet)",
+                  source_name(source), needed, limit));
+}
+
+std::optional<std::uint64_t> number_in(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t value = 0;
+  if (file >> value) return value;  // "max" is no number
+  return std::nullopt;
+}
+
+// The lowest memory.max on the way from this process's cgroup (version 2) to the root.
+std::uint64_t container_limit() {
+  std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    if (!line.starts_with("0::")) continue;
+    for (std::string path = line.substr(3);; path.resize(path.rfind('/'))) {
+      limit = std::min(limit, number_in("/sys/fs/cgroup" + path + "/memory.max").value_or(limit));
+      if (path.find('/') == std::string::npos) break;
+    }
+  }
+  return limit;
+}
+
+std::uint64_t machine_memory() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  const long bytes = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && bytes > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(bytes)
+                                : std::numeric_limits<std::uint64_t>::max();
+}
+
+}  // namespace
+
+std::vector<std::string> expand_files(const std::string& value, const std::string& where) {
+  const std::string prefix = where.empty() ? "" : where + ": ";
+  std::vector<std::string> files;
+  std::istringstream words(value);
+  for (std::string word; words >> word;) {
+    if (stands(word)) {
+      files.push_back(word);
+      continue;
+    }
+    if (word.find_first_of("*?[") == std::string::npos) throw ConfigError(prefix + "no such file: " + word);
+    const std::vector<std::string> matches = glob_matches(word);
+    if (matches.empty()) throw ConfigError(prefix + "no file matches " + word);
+    files.insert(files.end(), matches.begin(), matches.end());
+  }
+  if (files.empty()) throw ConfigError(prefix + "names no file");
+  return files;
+}
+
+SourceShape source_shape(const DataSource& given) {
+  const DataSource source = normalized(given);
+  SourceShape whole;
+  for (const std::string& path : source.files) {
+    const SourceShape part = file_shape(h5::File::open(path), source);
+    if (whole.rows == 0) whole = {0, part.features, part.outputs};
+    require_same_width(path, source.features, part.features, source.files.front(), whole.features);
+    require_same_width(path, source.targets, part.outputs, source.files.front(), whole.outputs);
+    whole.rows += part.rows;
+  }
+  return whole;
+}
+
+std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_bytes) {
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(shape.rows, (shape.features + shape.outputs) * element_bytes, &bytes))
+    return std::numeric_limits<std::uint64_t>::max();
+  return bytes;
+}
+
+template <class T>
+Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
+  const DataSource source = normalized(given);
+  const SourceShape shape = source_shape(source);
+  require_memory(source, shape, sizeof(T), memory_limit);
+  Dataset<T> data;
+  data.name = source_name(source);
+  data.x = Matrix<T>(shape.rows, shape.features);
+  if (shape.outputs != 0) data.y = Matrix<T>(shape.rows, shape.outputs);
+  std::size_t first = 0;
+  for (const std::string& path : source.files) {
+    const h5::File file = h5::File::open(path);
+    const std::size_t rows = file.info(source.features).shape[0];
+    if (rows > shape.rows - first) throw DataError(path + ": changed while it was read");
+    merge_names(file, source.features, "names", shape.features, data.feature_names);
+    read_checked<T>(file, source.features, data.x.view().row_range(first, rows), data.feature_names);
+    if (shape.outputs != 0) {
+      merge_names(file, source.targets, "classes", 0, data.class_names);
+      read_checked<T>(file, source.targets, data.y.view().row_range(first, rows), {});
+    }
+    first += rows;
+  }
+  return data;
+}
+
+std::uint64_t memory_limit(const Config& config) {
+  if (config.data.memory != 0) return config.data.memory;
+  return std::min(machine_memory(), container_limit()) / 4;
+}
+
+template Dataset<float> read_dataset<float>(const DataSource&, std::uint64_t);
+template Dataset<double> read_dataset<double>(const DataSource&, std::uint64_t);
+
+}  // namespace gradloom
