@@ -1,10 +1,13 @@
 // Sums, updates and checks over long runs of numbers. This file is compiled once for each instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/linalg/update_kernels.cpp"
-#include <hwy/foreach_target.h>  // after HWY_TARGET_INCLUDE
+// clang-format off: the order matters
+#include <hwy/foreach_target.h>
+
+#include "engine/linalg/targets.hpp"
+// clang-format on
 
 #include "engine/linalg/kernels.hpp"
-#include "engine/linalg/targets.hpp"
 #include "engine/linalg/vector_loops-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
