@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "command_line.hpp"
+
+/// A command of the program. `run` returns the exit code, or throws what main prints.
+struct Command {
+  CommandSpec spec;
+  int (*run)(const Arguments& arguments);
+};
+
+Command train_command();
+Command evaluate_command();
+Command predict_command();
+Command import_command();
+Command generate_command();
+Command inspect_command();
+Command verify_command();
+Command check_command();
+
+/// All of them, in the order of the help.
+const std::vector<Command>& commands();
+
+/// Writes to standard output. FileError where that fails (a full disk, a closed descriptor).
+void print(const std::string& text);
+
+/// `--threads` of commands that have it; 0 where it is absent: all cores allowed to the process.
+std::size_t threads_of(const Arguments& arguments);
+OptionSpec threads_option();

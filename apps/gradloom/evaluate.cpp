@@ -1,0 +1,55 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "commands.hpp"
+#include "gradloom/evaluation.hpp"
+
+namespace {
+
+using Named = std::vector<std::pair<const char*, double>>;
+
+Named values_of(const gradloom::Metrics& metrics) {
+  Named values = {{"loss", metrics.loss}};
+  if (metrics.accuracy) values.emplace_back("accuracy", *metrics.accuracy);
+  if (metrics.rmse) values.emplace_back("rmse", *metrics.rmse);
+  if (metrics.mae) values.emplace_back("mae", *metrics.mae);
+  if (metrics.r2) values.emplace_back("r2", *metrics.r2);
+  return values;
+}
+
+/// JSON has no NaN: null.
+std::string as_json(const gradloom::Metrics& metrics) {
+  std::string text = fmt::format("{{\"rows\": {}", metrics.rows);
+  for (const auto& [name, value] : values_of(metrics))
+    text += std::isfinite(value) ? fmt::format(", \"{}\": {}", name, value) : fmt::format(", \"{}\": null", name);
+  return text + "}\n";
+}
+
+std::string as_lines(const gradloom::Metrics& metrics) {
+  std::string text = fmt::format("{:<9} {}\n", "rows", metrics.rows);
+  for (const auto& [name, value] : values_of(metrics)) text += fmt::format("{:<9} {:.6g}\n", name, value);
+  return text;
+}
+
+int run(const Arguments& arguments) {
+  const auto& names = arguments.positionals();
+  const gradloom::Metrics metrics = gradloom::evaluate(names[0], names[1], threads_of(arguments));
+  print(arguments.has("json") ? as_json(metrics) : as_lines(metrics));
+  return 0;
+}
+
+}  // namespace
+
+Command evaluate_command() {
+  return {
+      {"evaluate",
+       {"CHECKPOINT", "DATA"},
+       "Prints loss and metrics of a model on a data set.",
+       {{"json", "", "print a JSON object"}, threads_option()},
+       false,
+       "CHECKPOINT is a checkpoint file, or a run folder: then its best checkpoint, else its newest. DATA is a data\n"
+       "set file; several, or a glob, in quotes.\n"},
+      run};
+}

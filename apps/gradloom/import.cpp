@@ -1,0 +1,92 @@
+#include "gradloom/import.hpp"
+
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "gradloom/config.hpp"
+
+namespace {
+
+gradloom::MissingCells missing_of(const Arguments& arguments) {
+  const std::string text = arguments.value("missing").value_or("error");
+  if (text == "error") return gradloom::MissingCells::kError;
+  if (text == "mean") return gradloom::MissingCells::kMean;
+  if (text == "drop") return gradloom::MissingCells::kDrop;
+  arguments.refuse(fmt::format("--missing {}: must be one of mean, drop, error", text));
+}
+
+gradloom::HeaderMode header_of(const Arguments& arguments) {
+  if (arguments.has("header") && arguments.has("no-header"))
+    arguments.refuse("--header and --no-header exclude each other");
+  if (arguments.has("header")) return gradloom::HeaderMode::kPresent;
+  return arguments.has("no-header") ? gradloom::HeaderMode::kAbsent : gradloom::HeaderMode::kDetect;
+}
+
+/// "0.8,0.1,0.1".
+std::vector<double> split_of(const Arguments& arguments) {
+  std::vector<double> fractions;
+  std::string rest = arguments.value("split").value_or("");
+  if (rest.empty() && !arguments.has("split")) return fractions;
+  for (bool more = true; more;) {
+    const std::size_t comma = rest.find(',');
+    const std::optional<double> fraction = parse_real(rest.substr(0, comma));
+    if (!fraction || *fraction < 0 || *fraction > 1)
+      arguments.refuse(fmt::format("--split {}: must be fractions of train, valid and test, such as 0.8,0.1,0.1",
+                                   *arguments.value("split")));
+    fractions.push_back(*fraction);
+    more = comma != std::string::npos;
+    if (more) rest.erase(0, comma + 1);
+  }
+  return fractions;
+}
+
+std::string report_text(const gradloom::ImportReport& report) {
+  std::string text;
+  for (const gradloom::ImportedFile& file : report.files)
+    text +=
+        fmt::format("{}: {} rows, {} features, {} outputs\n", file.path, file.rows, report.features, report.outputs);
+  if (report.dropped_rows > 0)
+    text += fmt::format("dropped {} of {} rows for missing cells\n", report.dropped_rows, report.source_rows);
+  if (report.filled_cells > 0)
+    text += fmt::format("filled {} missing cells with their column's mean\n", report.filled_cells);
+  if (!report.class_names.empty()) text += fmt::format("classes from 0: {}\n", fmt::join(report.class_names, ", "));
+  return text;
+}
+
+int run(const Arguments& arguments) {
+  gradloom::ImportOptions options;
+  options.sources = arguments.positionals();
+  options.output = arguments.required("output");
+  options.targets = arguments.all("target");
+  options.header = header_of(arguments);
+  options.categorical = arguments.all("categorical");
+  options.missing = missing_of(arguments);
+  options.classify = arguments.has("classify");
+  options.scale = arguments.real("scale").value_or(options.scale);
+  options.split = split_of(arguments);
+  options.seed = arguments.integer("seed").value_or(options.seed);
+  print(report_text(gradloom::import_data(options)));
+  return 0;
+}
+
+}  // namespace
+
+Command import_command() {
+  return {{"import",
+           {"SOURCE..."},
+           "Turns CSV, TSV or IDX files into a data set file.",
+           {{"output", "FILE.h5", "data set file to write"},
+            {"target", "COLUMN", "target column: its name, or its index from 0 (negative: from the end)", true},
+            {"header", "", "the first line names the columns (found out by default)"},
+            {"no-header", "", "the first line is data"},
+            {"categorical", "COLUMN", "one-hot this column although it looks numeric", true},
+            {"missing", "HOW", "missing cells: mean, drop, or error (default)"},
+            {"classify", "", "targets become class indices; their labels are stored"},
+            {"scale", "FACTOR", "factor on every pixel of IDX images"},
+            {"split", "A,B,C", "write FILE.train.h5, FILE.valid.h5 and FILE.test.h5 with these shares of the rows"},
+            {"seed", "K", "decides the split (default 1)"}},
+           false,
+           "SOURCE is one or several CSV or TSV files that make one table, or an IDX file of images and one of labels\n"
+           "(plain or .gz).\n"},
+          run};
+}
