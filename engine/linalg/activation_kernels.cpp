@@ -1,10 +1,9 @@
 // Forward and backward through activations. This file is compiled once for each instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/linalg/activation_kernels.cpp"
-// clang-format off: the order matters
+// clang-format off
+#include "engine/linalg/targets.hpp"  // before Highway counts its targets
 #include <hwy/foreach_target.h>
-
-#include "engine/linalg/targets.hpp"
 // clang-format on
 
 #include "engine/linalg/activations-inl.hpp"

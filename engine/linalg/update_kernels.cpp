@@ -1,10 +1,9 @@
 // Sums, updates and checks over long runs of numbers. This file is compiled once for each instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/linalg/update_kernels.cpp"
-// clang-format off: the order matters
+// clang-format off
+#include "engine/linalg/targets.hpp"  // before Highway counts its targets
 #include <hwy/foreach_target.h>
-
-#include "engine/linalg/targets.hpp"
 // clang-format on
 
 #include "engine/linalg/kernels.hpp"
