@@ -1,0 +1,134 @@
+#include "engine/report/metrics_log.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "engine/io/durable_file.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// True where the line belongs to the part of the run that ends with `step`.
+bool belongs(std::string_view line, std::uint64_t step) {
+  const auto json = nlohmann::json::parse(line, nullptr, false);
+  if (!json.is_object()) return false;  // cut off while it was written
+  const auto found = json.find("step");
+  return found != json.end() && found->is_number_unsigned() && found->get<std::uint64_t>() <= step;
+}
+
+std::string lines_until(std::string_view text, std::uint64_t step) {
+  std::string kept;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    if (belongs(line, step)) kept.append(line).push_back('\n');
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return kept;
+}
+
+Json step_fields(const char* kind, const StepReport& report) {
+  return {{"kind", kind},
+          {"step", report.step},
+          {"epoch", report.epoch},
+          {"train_loss", report.train_loss},
+          {"learning_rate", report.learning_rate},
+          {"samples_per_second", report.samples_per_second},
+          {"elapsed_seconds", report.elapsed_seconds}};
+}
+
+void add_metrics(Json& json, const std::string& prefix, const Metrics& metrics) {
+  json[prefix + "_loss"] = metrics.loss;
+  if (metrics.accuracy) json[prefix + "_accuracy"] = *metrics.accuracy;
+  if (metrics.rmse) json[prefix + "_rmse"] = *metrics.rmse;
+  if (metrics.mae) json[prefix + "_mae"] = *metrics.mae;
+  if (metrics.r2) json[prefix + "_r2"] = *metrics.r2;
+}
+
+}  // namespace
+
+MetricsLog::MetricsLog(std::string path, std::optional<std::uint64_t> from_step) : path_(std::move(path)) {
+  std::string kept;
+  if (from_step && std::filesystem::exists(path_)) {
+    const auto bytes = read_file(path_);
+    kept = lines_until({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, *from_step);
+  }
+  write_durably(path_, kept);
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (descriptor_ < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path_, std::strerror(errno)));
+}
+
+MetricsLog::~MetricsLog() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void MetricsLog::append(const std::string& line) {
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(descriptor_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw FileError(fmt::format("{}: cannot be written: {}", path_, std::strerror(errno)));
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void MetricsLog::sync() {
+  if (::fsync(descriptor_) != 0) throw FileError(fmt::format("{}: cannot be synced: {}", path_, std::strerror(errno)));
+}
+
+void MetricsLog::on_start(const StartReport& report) {
+  const Json json = {{"kind", "start"},
+                     {"step", report.step},
+                     {"resumed_from", report.resumed_from.empty() ? Json() : Json(report.resumed_from)},
+                     {"training_rows", report.training_rows},
+                     {"validation_rows", report.validation_rows},
+                     {"features", report.features},
+                     {"outputs", report.outputs},
+                     {"parameters", report.parameters},
+                     {"steps_per_epoch", report.steps_per_epoch},
+                     {"shards", report.shards},
+                     {"shard_rows", report.shard_rows},
+                     {"threads", report.threads}};
+  append(json.dump() + "\n");
+}
+
+void MetricsLog::on_step(const StepReport& report, bool logged) {
+  if (logged) append(step_fields("step", report).dump() + "\n");
+}
+
+void MetricsLog::on_epoch(const EpochReport& report) {
+  Json json = step_fields("epoch", report);
+  if (report.valid) {
+    add_metrics(json, "valid", *report.valid);
+    json["best"] = report.best;
+  }
+  append(json.dump() + "\n");
+}
+
+void MetricsLog::on_checkpoint(const std::string& path, std::uint64_t step) {
+  append(Json{{"kind", "checkpoint"}, {"step", step}, {"path", path}}.dump() + "\n");
+}
+
+void MetricsLog::on_end(const EndReport& report) {
+  Json json = {{"kind", "end"},
+               {"step", report.step},
+               {"epoch", report.epoch},
+               {"reason", report.reason},
+               {"samples_seen", report.samples_seen},
+               {"elapsed_seconds", report.elapsed_seconds}};
+  if (report.best_score) json["best_score"] = *report.best_score;
+  if (report.test) add_metrics(json, "test", *report.test);
+  append(json.dump() + "\n");
+}
+
+}  // namespace gradloom

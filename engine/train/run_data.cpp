@@ -1,0 +1,99 @@
+#include "engine/train/run_data.hpp"
+
+#include <fmt/format.h>
+
+#include "engine/data/source.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+std::string key_place(const Config& config, const std::string& key) {
+  const auto origin = config.origins.find(key);
+  if (origin == config.origins.end() || origin->second == "default") return key;
+  return fmt::format("{}: {}", origin->second, key);
+}
+
+DataSource source_of(const Config& config, const std::string& key, const std::string& files) {
+  return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true};
+}
+
+// Reads one source and takes its bytes off what is left of data.memory.
+template <class T>
+Dataset<T> read_within(const DataSource& source, std::uint64_t& memory_left) {
+  Dataset<T> data = read_dataset<T>(source, memory_left);
+  memory_left -= bytes_in_memory({data.rows(), data.features(), data.outputs()}, sizeof(T));
+  return data;
+}
+
+template <class T>
+void check_against_training(const Dataset<T>& training, const Dataset<T>& other) {
+  if (other.features() != training.features())
+    throw DataError(fmt::format("{}: {} features, but the training data ({}) have {}; both must have the same columns",
+                                other.name, other.features(), training.name, training.features()));
+  if (!other.feature_names.empty() && !training.feature_names.empty() && other.feature_names != training.feature_names)
+    throw DataError(
+        fmt::format("{}: its feature names differ from those of the training data ({}); both must have "
+                    "the same columns in the same order",
+                    other.name, training.name));
+}
+
+template <class T>
+void standardize(const Standardization& s, Dataset<T>& data) {
+  if (s.features()) standardize_features<T>(s, data.x.view());
+  if (s.targets()) standardize_targets<T>(s, data.y.view());
+}
+
+}  // namespace
+
+template <class T>
+RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<Dataset<T>> validation,
+                            std::optional<Dataset<T>> test) {
+  RunData<T> run;
+  const std::size_t outputs = config.model.layers.back().units;
+  const auto check = [&](const Dataset<T>& data) { check_targets(data, config.train.loss, outputs); };
+  check(training);
+  if (config.data.valid_fraction > 0) {
+    auto [kept, held_out] = hold_out(std::move(training), config.data.valid_fraction, config.train.seed);
+    run.training = std::move(kept);
+    run.validation = std::move(held_out);
+  } else {
+    run.training = std::move(training);
+    run.validation = std::move(validation);
+  }
+  run.test = std::move(test);
+  run.standardization = fit_standardization(run.training, config.data.standardize);
+  standardize(run.standardization, run.training);
+  for (auto* other : {&run.validation, &run.test}) {
+    if (!other->has_value()) continue;
+    check_against_training(run.training, **other);
+    check(**other);
+    standardize(run.standardization, **other);
+  }
+  return run;
+}
+
+template <class T>
+RunData<T> load_run_data(const Config& config) {
+  const auto& files = config.data;
+  const DataSource training = source_of(config, "data.train", files.train);
+  std::optional<DataSource> valid, test;  // all names are resolved before the first file is read
+  if (!files.valid.empty()) valid = source_of(config, "data.valid", files.valid);
+  if (!files.test.empty()) test = source_of(config, "data.test", files.test);
+
+  std::uint64_t memory = memory_limit(config);
+  Dataset<T> training_set = read_within<T>(training, memory);
+  std::optional<Dataset<T>> valid_set, test_set;
+  if (valid) valid_set = read_within<T>(*valid, memory);
+  if (test) test_set = read_within<T>(*test, memory);
+  return prepare_run_data<T>(config, std::move(training_set), std::move(valid_set), std::move(test_set));
+}
+
+template RunData<float> load_run_data(const Config&);
+template RunData<double> load_run_data(const Config&);
+template RunData<float> prepare_run_data(const Config&, Dataset<float>, std::optional<Dataset<float>>,
+                                         std::optional<Dataset<float>>);
+template RunData<double> prepare_run_data(const Config&, Dataset<double>, std::optional<Dataset<double>>,
+                                          std::optional<Dataset<double>>);
+
+}  // namespace gradloom

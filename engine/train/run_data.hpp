@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/data/prepare.hpp"
+#include "engine/nn/layout.hpp"
+#include "gradloom/config.hpp"
+#include "gradloom/dataset.hpp"
+
+namespace gradloom {
+
+/// Everything a run learns from and is judged by, checked and standardized.
+template <class T>
+struct RunData {
+  Dataset<T> training;
+  std::optional<Dataset<T>> validation;
+  std::optional<Dataset<T>> test;
+  Standardization standardization;  ///< of the training rows; already applied to all three
+
+  [[nodiscard]] ParameterLayout layout(const Config& config) const {
+    return {training.features(), config.model.layers};
+  }
+};
+
+/// Reads the data sets that the config names, holds validation rows out, checks targets against the network, and
+/// standardizes. ConfigError for files that do not exist; DataError for all that training could trip over.
+template <class T>
+RunData<T> load_run_data(const Config& config);
+
+/// The same for data already in memory, moved in: hold-out, checks, standardization.
+template <class T>
+RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<Dataset<T>> validation,
+                            std::optional<Dataset<T>> test);
+
+}  // namespace gradloom

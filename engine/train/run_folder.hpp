@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/checkpoint/store.hpp"
+#include "engine/io/durable_file.hpp"
+#include "engine/report/metrics_log.hpp"
+#include "engine/train/training_run.hpp"
+#include "gradloom/config.hpp"
+
+namespace gradloom {
+
+/// The folder of one run: lock, resolved config, metrics log, checkpoints. At most one process trains there.
+class RunFolder {
+ public:
+  /// Nothing is created yet. Where the folder exists it is locked (ConfigError where another process holds it), and
+  /// without `resume` one that holds checkpoints is refused (ConfigError with both ways out).
+  RunFolder(const Config& config, bool resume);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] CheckpointStore& checkpoints() { return checkpoints_; }
+
+  /// The checkpoint to go on from: the newest whole one, else a whole best.h5; damaged ones on the way are told to
+  /// `observer`. Nothing where there is none, or without `resume`.
+  [[nodiscard]] std::optional<std::string> find_resume_point(TrainingObserver& observer) const;
+
+  /// Creates what is missing, writes the resolved config, and opens the metrics log, cut back to `from_step` (nullopt:
+  /// emptied). Step files after `from_step`, which recovery found damaged, are set aside as `damaged-...`.
+  void begin(const Config& config, std::optional<std::uint64_t> from_step);
+
+  /// Points best.h5 at the best epoch that `progress` knows, where a kill came between checkpoint and link.
+  void restore_best(const Progress& progress);
+
+  [[nodiscard]] MetricsLog& metrics() { return *metrics_; }
+
+ private:
+  void lock();
+
+  std::string path_;
+  bool resume_;
+  CheckpointStore checkpoints_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<MetricsLog> metrics_;
+};
+
+/// Writes snapshots into the run folder's checkpoints, keeps best.h5, prunes.
+template <class T>
+class CheckpointWriter final : public SnapshotSink<T> {
+ public:
+  /// All references must outlive the writer.
+  CheckpointWriter(const Config& config, const RunData<T>& data, RunFolder& folder, TrainingObserver& observer);
+
+  void save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds, bool best) override;
+
+ private:
+  void retain(const Progress& progress, bool best);
+
+  const Config& config_;
+  const RunData<T>& data_;
+  const ParameterLayout layout_;
+  const std::string config_text_;
+  RunFolder& folder_;
+  TrainingObserver& observer_;
+};
+
+}  // namespace gradloom

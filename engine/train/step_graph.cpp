@@ -1,0 +1,216 @@
+#include "engine/train/step_graph.hpp"
+
+#include <tbb/flow_graph.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/linalg/kernels.hpp"
+#include "engine/nn/loss.hpp"
+
+namespace gradloom {
+namespace {
+
+using tbb::flow::continue_msg;
+using tbb::flow::continue_node;
+using tbb::flow::make_edge;
+using Node = continue_node<continue_msg>;
+
+// A layer's own part of a flat block: weights, gap, biases.
+std::size_t layer_elements(const LayerLayout& layer) { return layer.bias_offset + layer.units - layer.weight_offset; }
+
+}  // namespace
+
+template <class T>
+struct StepGraph<T>::Nodes {
+  explicit Nodes(StepGraph& step);
+
+  tbb::flow::graph graph;
+  tbb::flow::broadcast_node<continue_msg> minibatch{graph};
+  std::vector<std::unique_ptr<Node>> forward;                ///< [shard]
+  std::vector<std::vector<std::unique_ptr<Node>>> backward;  ///< [layer][shard]
+  std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here
+  std::vector<std::vector<std::unique_ptr<Node>>> update;    ///< [layer][tile]
+};
+
+template <class T>
+StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()), update(step.plan_.tiles.size()) {
+  const StepPlan& plan = step.plan_;
+  const std::size_t layers = plan.tiles.size();
+  const auto node = [this](auto body) {
+    return std::make_unique<Node>(graph, [body](const continue_msg&) { body(); });
+  };
+
+  for (std::size_t s = 0; s < plan.shards; ++s) forward.push_back(node([&step, s] { step.forward(s); }));
+  for (std::size_t l = 0; l < layers; ++l) {
+    for (std::size_t s = 0; s < plan.shards; ++s) backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
+    layer_done.push_back(node([] {}));
+    for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
+      update[l].push_back(node([&step, l, t] { step.update(l, t); }));
+  }
+
+  for (std::size_t s = 0; s < plan.shards; ++s) {
+    make_edge(minibatch, *forward[s]);
+    make_edge(*forward[s], *backward[layers - 1][s]);
+    for (std::size_t l = layers - 1; l > 0; --l) make_edge(*backward[l][s], *backward[l - 1][s]);
+    for (std::size_t l = 0; l < layers; ++l) make_edge(*backward[l][s], *layer_done[l]);
+  }
+  for (std::size_t l = 0; l < layers; ++l)
+    for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
+}
+
+template <class T>
+StepGraph<T>::StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>& optimizer, StepPlan plan,
+                        TrainingState<T>& state, Arena& arena)
+    : network_(network),
+      loss_(loss),
+      optimizer_(optimizer),
+      plan_(std::move(plan)),
+      arena_(arena),
+      state_(state),
+      workspace_(network.layout(), plan_.batch_rows, true),
+      loss_sums_(plan_.shards),
+      gradient_(network.layout().size(), T{0}),
+      shard_gradients_(plan_.tiles.size()) {
+  for (std::size_t l = 0; l < plan_.tiles.size(); ++l) {
+    finite_.emplace_back(plan_.tiles[l].size(), 1);
+    if (plan_.reductions[l] == Reduction::kWholeMinibatch) continue;
+    for (std::size_t s = 0; s < plan_.shards; ++s)
+      shard_gradients_[l].emplace_back(layer_elements(network_.layout().layer(l)), T{0});
+  }
+  arena_.run([this] { nodes_ = std::make_unique<Nodes>(*this); });  // a graph belongs to the arena it is made in
+}
+
+template <class T>
+StepGraph<T>::~StepGraph() {
+  arena_.run([this] { nodes_.reset(); });
+}
+
+template <class T>
+double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context) {
+  x_ = x;
+  y_ = y;
+  context_ = context;
+  const std::size_t terms = loss_terms_per_row(loss_, network_.layout().outputs());
+  const double divisor = static_cast<double>(x.rows) * static_cast<double>(terms);
+  delta_scale_ = static_cast<T>(1 / divisor);
+  if (arena_.threads() == 1 || !plan_.worth_spreading) {
+    run_in_order();
+  } else {
+    arena_.run([this] {
+      try {
+        nodes_->minibatch.try_put(continue_msg{});
+        nodes_->graph.wait_for_all();
+      } catch (...) {  // a node threw: make the graph ready for another run, and pass the exception on
+        nodes_->graph.reset();
+        throw;
+      }
+    });
+  }
+  double sum = 0;
+  for (const double shard_sum : loss_sums_) sum += shard_sum;
+  return sum / divisor;
+}
+
+template <class T>
+void StepGraph<T>::run_in_order() {
+  const std::size_t layers = plan_.tiles.size();
+  for (std::size_t s = 0; s < plan_.shards; ++s) forward(s);
+  for (std::size_t l = layers; l-- > 0;) {
+    for (std::size_t s = 0; s < plan_.shards; ++s) backward(s, l);
+    for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t);
+  }
+}
+
+template <class T>
+void StepGraph<T>::forward(std::size_t shard) {
+  const RowRange rows = plan_.shard(shard, x_.rows);
+  loss_sums_[shard] = 0;
+  if (rows.count == 0) return;
+  network_.forward(state_.parameters.data(), x_, workspace_, rows);
+  loss_sums_[shard] = loss_and_delta<T>(loss_, network_.output(workspace_, rows), y_.row_range(rows.first, rows.count),
+                                        delta_scale_, workspace_.delta.back().view().row_range(rows.first, rows.count));
+  network_.apply_output_derivative(workspace_, rows);
+}
+
+template <class T>
+void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
+  const RowRange rows = plan_.shard(shard, x_.rows);
+  if (rows.count == 0) return;
+  if (plan_.reductions[layer] == Reduction::kShardGradients) {
+    const LayerLayout& shape = network_.layout().layer(layer);
+    T* const own = shard_gradients_[layer][shard].data();
+    network_.gradient(layer, x_, workspace_, rows, 0, {own, shape.units, shape.inputs},
+                      own + (shape.bias_offset - shape.weight_offset));
+  }
+  if (layer > 0) network_.backward_delta(state_.parameters.data(), layer, workspace_, rows);
+}
+
+template <class T>
+void StepGraph<T>::update(std::size_t layer, std::size_t tile_index) {
+  const Tile& tile = plan_.tiles[layer][tile_index];
+  const LayerLayout& shape = network_.layout().layer(layer);
+  reduce(tile);
+  const bool weights = update_range(shape.weight_offset + tile.first_unit * shape.inputs, tile.units * shape.inputs);
+  const bool biases = update_range(shape.bias_offset + tile.first_unit, tile.units);
+  finite_[layer][tile_index] = static_cast<char>(weights && biases);
+}
+
+template <class T>
+void StepGraph<T>::reduce(const Tile& tile) {
+  const LayerLayout& shape = network_.layout().layer(tile.layer);
+  const std::size_t weight = tile.first_unit * shape.inputs;
+  T* const dweight = gradient_.data() + shape.weight_offset + weight;
+  T* const dbias = gradient_.data() + shape.bias_offset + tile.first_unit;
+  if (plan_.reductions[tile.layer] == Reduction::kWholeMinibatch) {
+    network_.gradient(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, {dweight, tile.units, shape.inputs},
+                      dbias);
+    return;
+  }
+  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
+  for (std::size_t s = 0; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s) {
+    const T* const own = shard_gradients_[tile.layer][s].data();
+    if (s == 0) {
+      std::copy_n(own + weight, tile.units * shape.inputs, dweight);
+      std::copy_n(own + bias, tile.units, dbias);
+    } else {
+      add_to(dweight, own + weight, tile.units * shape.inputs);
+      add_to(dbias, own + bias, tile.units);
+    }
+  }
+}
+
+template <class T>
+bool StepGraph<T>::update_range(std::size_t offset, std::size_t count) {
+  constexpr std::size_t kMostStates = 4;
+  T* state[kMostStates];
+  const std::size_t states = std::min(state_.optimizer.size(), kMostStates);
+  for (std::size_t k = 0; k < states; ++k) state[k] = state_.optimizer[k].second.data() + offset;
+  return optimizer_.update(context_, state_.parameters.data() + offset, gradient_.data() + offset, {state, states},
+                           count);
+}
+
+template <class T>
+bool StepGraph<T>::activations_finite(std::size_t layer) const {
+  const MatrixView<const T> a = workspace_.activation[layer].view();
+  return all_finite(a.data, x_.rows * a.cols);
+}
+
+template <class T>
+int StepGraph<T>::diverged_layer() const {
+  double sum = 0;
+  for (const double shard_sum : loss_sums_) sum += shard_sum;
+  if (!std::isfinite(sum)) {
+    for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
+      if (!activations_finite(l)) return static_cast<int>(l);
+    return static_cast<int>(plan_.tiles.size()) - 1;  // finite outputs whose loss overflows
+  }
+  for (std::size_t l = 0; l < finite_.size(); ++l)
+    if (std::any_of(finite_[l].begin(), finite_[l].end(), [](char f) { return f == 0; })) return static_cast<int>(l);
+  return -1;
+}
+
+template class StepGraph<float>;
+template class StepGraph<double>;
+
+}  // namespace gradloom

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core/parallel.hpp"
+#include "engine/nn/network.hpp"
+#include "engine/optim/optimizer.hpp"
+#include "engine/train/step_plan.hpp"
+#include "gradloom/options.hpp"
+
+namespace gradloom {
+
+/// What a run trains: parameters and the optimizer's state, flat blocks of one layout.
+template <class T>
+struct TrainingState {
+  AlignedBuffer<T> parameters;
+  std::vector<std::pair<std::string, AlignedBuffer<T>>> optimizer;  ///< in the order of Optimizer::state_names()
+};
+
+/// One step of data-parallel training:
+///
+///   minibatch ─► forward(s) ─► backward(s, L-1) ─► ... ─► backward(s, 0)        for every shard s
+///                                    │                          │
+///                                    ▼ once all shards are here ▼
+///                              update(L-1, tile)  ...     update(0, tile)       for every tile of the layer
+///
+/// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
+/// layers before it still run backward. Sums are made in shard order, so the result is the same for any thread count.
+/// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
+/// order on the calling thread.
+template <class T>
+class StepGraph {
+ public:
+  /// The references must outlive the graph; `state` is what run() changes.
+  StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>& optimizer, StepPlan plan, TrainingState<T>& state,
+            Arena& arena);
+  ~StepGraph();
+  StepGraph(const StepGraph&) = delete;
+  StepGraph& operator=(const StepGraph&) = delete;
+
+  [[nodiscard]] const StepPlan& plan() const { return plan_; }
+
+  /// Runs one step on a minibatch of at most plan().batch_rows rows and returns its mean loss, taken before the
+  /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards.
+  double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context);
+
+  /// After run(): the first layer (in forward order) whose activations, else whose new parameters, hold NaN or Inf; -1
+  /// where all is finite. Looks at parameters by flags that the updates left, at activations only where the loss of
+  /// the step was not finite.
+  [[nodiscard]] int diverged_layer() const;
+
+ private:
+  struct Nodes;
+
+  // The verbs of the step; each is the body of one kind of node.
+  void forward(std::size_t shard);
+  void backward(std::size_t shard, std::size_t layer);
+  void update(std::size_t layer, std::size_t tile);
+
+  void reduce(const Tile& tile);
+  bool update_range(std::size_t offset, std::size_t count);
+  void run_in_order();
+  [[nodiscard]] bool activations_finite(std::size_t layer) const;
+
+  // Constant after construction.
+  const Network<T>& network_;
+  const Loss loss_;
+  const Optimizer<T>& optimizer_;
+  const StepPlan plan_;
+  Arena& arena_;
+
+  // The step under way: set by run() before any node starts.
+  MatrixView<const T> x_;
+  MatrixView<const T> y_;
+  UpdateContext context_;
+  T delta_scale_ = 0;
+
+  // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard; elements of state_,
+  // gradient_ and finite_ to their tile.
+  TrainingState<T>& state_;
+  Workspace<T> workspace_;
+  std::vector<double> loss_sums_;
+  AlignedBuffer<T> gradient_;  ///< averaged over the minibatch; laid out as the parameters
+  std::vector<std::vector<AlignedBuffer<T>>> shard_gradients_;  ///< [layer][shard]; empty for kWholeMinibatch
+  std::vector<std::vector<char>> finite_;  ///< [layer][tile]: 1 where the last update left finite parameters
+
+  std::unique_ptr<Nodes> nodes_;
+};
+
+}  // namespace gradloom

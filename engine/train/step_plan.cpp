@@ -1,0 +1,85 @@
+#include "engine/train/step_plan.hpp"
+
+#include <algorithm>
+
+namespace gradloom {
+namespace {
+
+// Threads that a plan makes room for. A constant, not the machine's: plans must not depend on threads.
+constexpr std::size_t kParallelism = 16;
+
+// Below this much arithmetic, handing work to another thread costs more than it brings (about 20 µs of small
+// products against a flow-graph round of 10 µs).
+constexpr double kNodeFlops = 1e6;
+
+// Moving one gradient element through memory (written by a shard, read by the reduction) costs as much as this many
+// floating-point operations of a product.
+constexpr double kFlopsPerMovedElement = 24;
+
+// More rows than this in a shard bring the products nothing, while activations fall out of the cache.
+constexpr std::size_t kMostShardRows = 1024;
+
+constexpr std::size_t kRowMultiple = 8;
+
+std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+std::size_t round_up(std::size_t a, std::size_t b) { return divide_up(a, b) * b; }
+
+// Forward, backward to the inputs and weight gradient: three products of 2 flops for each weight and row.
+double flops_per_row(const ParameterLayout& layout) { return 6.0 * static_cast<double>(layout.parameter_count()); }
+
+std::size_t choose_shard_rows(const ParameterLayout& layout, std::size_t batch_rows) {
+  const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
+  const std::size_t for_all_threads = divide_up(batch_rows, kParallelism);
+  const std::size_t most = std::max(worth_a_node, for_all_threads);
+  const std::size_t rows = std::clamp<std::size_t>(most, kRowMultiple, kMostShardRows);
+  const std::size_t shards = divide_up(batch_rows, rows);
+  return std::min(batch_rows, round_up(divide_up(batch_rows, shards), kRowMultiple));  // even shards
+}
+
+std::size_t tile_count(const LayerLayout& layer, double flops) {
+  const auto worth = static_cast<std::size_t>(flops / kNodeFlops);
+  const std::size_t of_16_units = divide_up(layer.units, 16);
+  return std::clamp<std::size_t>(std::min(worth, of_16_units), 1, kParallelism);
+}
+
+std::vector<Tile> cut_into_tiles(std::size_t index, const LayerLayout& layer, std::size_t count) {
+  const std::size_t units = count == 1 ? layer.units : round_up(divide_up(layer.units, count), kRowMultiple);
+  std::vector<Tile> tiles;
+  for (std::size_t first = 0; first < layer.units; first += units)
+    tiles.push_back({index, first, std::min(units, layer.units - first)});
+  return tiles;
+}
+
+void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
+  const LayerLayout& layer = layout.layer(l);
+  const auto elements = static_cast<double>(layer.units * (layer.inputs + 1));
+  const double product_flops = 2 * elements * static_cast<double>(plan.batch_rows);
+  const double moving_flops = elements * static_cast<double>(plan.shards) * kFlopsPerMovedElement;
+  const std::size_t product_tiles = tile_count(layer, product_flops);
+  const std::size_t sum_tiles = tile_count(layer, moving_flops);
+  const auto at_once = [](std::size_t n) { return static_cast<double>(std::min(n, kParallelism)); };
+  const double by_shards = product_flops / at_once(plan.shards) + moving_flops / at_once(sum_tiles);
+  const double by_tiles = product_flops / at_once(product_tiles);
+  const bool whole = plan.shards == 1 || by_tiles <= by_shards;
+  plan.reductions.push_back(whole ? Reduction::kWholeMinibatch : Reduction::kShardGradients);
+  plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles));
+}
+
+}  // namespace
+
+RowRange StepPlan::shard(std::size_t s, std::size_t rows) const {
+  const std::size_t first = std::min(rows, s * shard_rows);
+  return {first, std::min(shard_rows, rows - first)};
+}
+
+StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows) {
+  StepPlan plan;
+  plan.batch_rows = batch_rows;
+  plan.shard_rows = shard_rows == 0 ? choose_shard_rows(layout, batch_rows) : std::min(shard_rows, batch_rows);
+  plan.shards = divide_up(batch_rows, plan.shard_rows);
+  for (std::size_t l = 0; l < layout.depth(); ++l) plan_layer(plan, layout, l);
+  plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops;
+  return plan;
+}
+
+}  // namespace gradloom

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/nn/layout.hpp"
+#include "engine/nn/network.hpp"
+
+namespace gradloom {
+
+/// How a layer's gradient is averaged over the minibatch. Both give bits that do not depend on threads; they may
+/// differ from each other in rounding.
+enum class Reduction {
+  /// Every shard computes its own gradient; reduction nodes add them in shard order. Best where there are few shards
+  /// or the layer is small: all shards work at once.
+  kShardGradients,
+  /// A reduction node owns some units of the layer and computes their gradient over all rows of the minibatch in one
+  /// product. Best for wide layers: no gradient buffer for each shard, no memory traffic to add them.
+  kWholeMinibatch,
+};
+
+/// Some consecutive units of a layer: what one reduction node averages and updates.
+struct Tile {
+  std::size_t layer = 0;
+  std::size_t first_unit = 0;
+  std::size_t units = 0;
+};
+
+/// How one step is cut into work: a function of the network's and the minibatch's shape alone, never of the number of
+/// threads, so that results do not depend on threads either.
+struct StepPlan {
+  std::size_t batch_rows = 0;            ///< of a full minibatch
+  std::size_t shard_rows = 0;            ///< of every shard but the last
+  std::size_t shards = 0;                ///< of a full minibatch; the last, smaller one fills fewer
+  std::vector<Reduction> reductions;     ///< for each layer
+  std::vector<std::vector<Tile>> tiles;  ///< for each layer, in unit order
+  bool worth_spreading = false;          ///< false: the step is too little work to be handed to several threads
+
+  /// Rows of shard s in a minibatch of `rows` rows; none where the minibatch ends before it.
+  [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
+};
+
+/// Plans steps of `batch_rows` rows. shard_rows 0: chosen by cost.
+StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows);
+
+}  // namespace gradloom

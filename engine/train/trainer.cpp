@@ -1,0 +1,196 @@
+#include "gradloom/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "engine/checkpoint/checkpoint.hpp"
+#include "engine/train/evaluator.hpp"
+#include "engine/train/run_folder.hpp"
+#include "engine/train/training_run.hpp"
+#include "gradloom/errors.hpp"
+#include "gradloom/version.hpp"
+
+namespace gradloom {
+namespace {
+
+// Passes everything on to several observers, in order.
+class ObserverList final : public TrainingObserver {
+ public:
+  void add(TrainingObserver* observer) {
+    if (observer != nullptr) observers_.push_back(observer);
+  }
+  void on_start(const StartReport& report) override {
+    for (auto* o : observers_) o->on_start(report);
+  }
+  void on_step(const StepReport& report, bool logged) override {
+    for (auto* o : observers_) o->on_step(report, logged);
+  }
+  void on_epoch(const EpochReport& report) override {
+    for (auto* o : observers_) o->on_epoch(report);
+  }
+  void on_checkpoint(const std::string& path, std::uint64_t step) override {
+    for (auto* o : observers_) o->on_checkpoint(path, step);
+  }
+  void on_warning(const std::string& line) override {
+    for (auto* o : observers_) o->on_warning(line);
+  }
+  void on_end(const EndReport& report) override {
+    for (auto* o : observers_) o->on_end(report);
+  }
+
+ private:
+  std::vector<TrainingObserver*> observers_;
+};
+
+std::size_t thread_count(const Config& config) {
+  return config.train.threads > 0 ? config.train.threads : allowed_cores();
+}
+
+template <class T>
+std::optional<Checkpoint<T>> read_resume_point(const std::optional<std::string>& path, const Config& config) {
+  if (!path) return std::nullopt;
+  const Precision precision = checkpoint_precision(*path);
+  if (precision != config.model.precision)
+    throw ConfigError(fmt::format("model.precision = {}: the run's checkpoint {} is {}, and a run keeps its precision",
+                                  to_string(config.model.precision), *path, to_string(precision)));
+  Checkpoint<T> checkpoint = read_checkpoint<T>(*path);
+  require_resumable(parse_config(checkpoint.config, *path + ": /config"), config);
+  return checkpoint;
+}
+
+// The test set is judged with the parameters that a user would deploy: the best ones where there are any.
+template <class T>
+Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Config& config, const std::string& best,
+                     Arena& arena) {
+  const T* parameters = run.state().parameters.data();
+  std::optional<Checkpoint<T>> best_checkpoint;
+  if (!best.empty()) {
+    best_checkpoint = read_checkpoint<T>(best);
+    parameters = best_checkpoint->parameters.data();
+  }
+  return evaluate_rows(run.network(), parameters, config.train.loss, data.standardization, *data.test, arena);
+}
+
+template <class T>
+EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& options) {
+  ObserverList observers;
+  observers.add(options.observer);
+  const std::optional<std::string> resume_point = folder.find_resume_point(observers);
+  std::optional<Checkpoint<T>> checkpoint = read_resume_point<T>(resume_point, config);
+  const RunData<T> data = load_run_data<T>(config);
+  const auto from_step = checkpoint ? std::optional(checkpoint->progress.step) : std::nullopt;
+
+  Arena arena(thread_count(config));
+  CheckpointWriter<T> writer(config, data, folder, observers);
+  TrainingRun<T> run(config, data, arena, observers, writer, options.stop);
+  if (checkpoint) run.restore(std::move(*checkpoint));
+  folder.begin(config, from_step);
+  if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress());
+  observers.add(&folder.metrics());
+
+  StartReport start = run.start_report();
+  start.run_dir = folder.path();
+  start.resumed_from = resume_point.value_or("");
+  observers.on_start(start);
+  EndReport end;
+  try {
+    arena.run([&] { end = run.run(); });
+  } catch (const DivergenceError&) {
+    end.step = run.progress().step;
+    end.epoch = run.progress().epoch;
+    end.samples_seen = run.progress().samples_seen;
+    end.reason = "diverged";
+    folder.metrics().on_end(end);
+    throw;
+  }
+  end.last_checkpoint = folder.checkpoints().path_of(run.progress().step);
+  if (!run.progress().best.empty() && std::filesystem::exists(folder.checkpoints().best_path()))
+    end.best_checkpoint = folder.checkpoints().best_path();
+  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
+  observers.on_end(end);
+  return end;
+}
+
+template <class T>
+std::vector<std::string> check_as(const Config& config) {
+  const RunData<T> data = load_run_data<T>(config);
+  const ParameterLayout layout = data.layout(config);
+  const auto plan = plan_step(layout, std::min(config.train.batch_size, data.training.rows()), config.train.shard_rows);
+  std::vector<std::string> facts;
+  const auto tell_rows = [&](const char* what, const Dataset<T>& set) {
+    facts.push_back(fmt::format("{}: {} rows, {} features, {} target column{}", what, set.rows(), set.features(),
+                                set.outputs(), set.outputs() == 1 ? "" : "s"));
+  };
+  tell_rows("training", data.training);
+  if (data.validation) tell_rows("validation", *data.validation);
+  if (data.test) tell_rows("test", *data.test);
+  facts.push_back(fmt::format("network: {} parameters in {} layers, {}", layout.parameter_count(), layout.depth(),
+                              to_string(config.model.precision)));
+  facts.push_back(fmt::format("step: {} rows in {} shards of {} rows", plan.batch_rows, plan.shards, plan.shard_rows));
+  return facts;
+}
+
+// Keeps the best epoch's parameters for fit().
+template <class T>
+class BestInMemory final : public SnapshotSink<T> {
+ public:
+  void save(const TrainingState<T>& state, const Progress&, double, bool best) override {
+    if (best) parameters_ = state.parameters;
+  }
+  std::optional<AlignedBuffer<T>>& parameters() { return parameters_; }
+
+ private:
+  std::optional<AlignedBuffer<T>> parameters_;
+};
+
+}  // namespace
+
+EndReport train(const Config& config, const TrainOptions& options) {
+  validate(config);
+  require_safe_platform();
+  RunFolder folder(config, options.resume);
+  return config.model.precision == Precision::kFloat32 ? train_in<float>(folder, config, options)
+                                                       : train_in<double>(folder, config, options);
+}
+
+template <class T>
+Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validation, TrainingObserver* observer) {
+  Config config = given;
+  config.data.train = training.name;
+  config.data.valid = validation != nullptr ? validation->name : "";
+  config.data.test.clear();
+  config.model.precision = std::is_same_v<T, float> ? Precision::kFloat32 : Precision::kFloat64;
+  validate(config);
+  require_safe_platform();
+  if (training.rows() == 0 || training.y.rows() != training.rows())
+    throw DataError(fmt::format("{}: {} rows of x and {} of y; both must be the same and not 0", training.name,
+                                training.rows(), training.y.rows()));
+  const RunData<T> data =
+      prepare_run_data<T>(config, std::move(training),
+                          validation != nullptr ? std::optional<Dataset<T>>(*validation) : std::nullopt, std::nullopt);
+  Arena arena(thread_count(config));
+  ObserverList observers;
+  observers.add(observer);
+  BestInMemory<T> best;
+  TrainingRun<T> run(config, data, arena, observers, best, nullptr);
+  observers.on_start(run.start_report());
+  EndReport end;
+  arena.run([&] { end = run.run(); });
+  observers.on_end(end);
+  auto state = std::make_shared<typename Model<T>::State>(typename Model<T>::State{
+      run.network(), best.parameters() ? std::move(*best.parameters()) : run.state().parameters, config.train.loss,
+      data.standardization, data.training.feature_names, data.training.class_names, resolved_text(config)});
+  return Model<T>(std::move(state));
+}
+
+std::vector<std::string> check(const Config& config) {
+  validate(config);
+  return config.model.precision == Precision::kFloat32 ? check_as<float>(config) : check_as<double>(config);
+}
+
+template Model<float> fit(const Config&, Dataset<float>, const Dataset<float>*, TrainingObserver*);
+template Model<double> fit(const Config&, Dataset<double>, const Dataset<double>*, TrainingObserver*);
+
+}  // namespace gradloom

@@ -1,0 +1,279 @@
+#include "engine/train/training_run.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/nn/initializer.hpp"
+#include "engine/train/evaluator.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+bool rises(Monitor monitor) { return monitor == Monitor::kValidAccuracy || monitor == Monitor::kValidR2; }
+
+// True where `score` is better than `than` by more than `by`. Any number is better than NaN (R² of a constant target).
+bool better(Monitor monitor, double score, double than, double by) {
+  if (std::isnan(than)) return !std::isnan(score);
+  return rises(monitor) ? score > than + by : score < than - by;
+}
+
+template <class T>
+TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer) {
+  TrainingState<T> state{AlignedBuffer<T>(layout.size()), {}};
+  initialize(config.model.init, layout, config.train.seed, state.parameters.data());
+  for (const std::string& name : optimizer.state_names())
+    state.optimizer.emplace_back(name, AlignedBuffer<T>(layout.size(), T{0}));
+  return state;
+}
+
+}  // namespace
+
+template <class T>
+double TrainingRun<T>::Meter::rate(std::uint64_t samples_now) {
+  const auto now = Clock::now();
+  const double seconds = std::chrono::duration<double>(now - since).count();
+  const double rate = static_cast<double>(samples_now - samples) / std::max(seconds, 1e-9);
+  samples = samples_now;
+  since = now;
+  return rate;
+}
+
+template <class T>
+TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena& arena, TrainingObserver& observer,
+                            SnapshotSink<T>& sink, const std::atomic<int>* stop)
+    : config_(config),
+      data_(data),
+      arena_(arena),
+      observer_(observer),
+      sink_(sink),
+      stop_(stop),
+      network_(data.layout(config)),
+      optimizer_(make_optimizer<T>(config.optimizer)),
+      steps_per_epoch_((data.training.rows() + config.train.batch_size - 1) / config.train.batch_size),
+      state_(initial_state<T>(config, network_.layout(), *optimizer_)),
+      step_(network_, config.train.loss, *optimizer_,
+            plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
+                      config.train.shard_rows),
+            state_, arena),
+      last_epoch_loss_(std::numeric_limits<double>::quiet_NaN()) {
+  progress_.seed = config.train.seed;
+  progress_.training_rows = data.training.rows();
+}
+
+template <class T>
+void TrainingRun<T>::restore(Checkpoint<T> checkpoint) {
+  if (checkpoint.layout.specs() != network_.layout().specs() ||
+      checkpoint.layout.inputs() != network_.layout().inputs())
+    throw CheckpointError("the checkpoint holds another network than the config and data describe");
+  if (checkpoint.progress.training_rows != progress_.training_rows)
+    throw DataError(
+        fmt::format("the checkpoint was trained on {} rows, but data.train now gives {}: a run can only go "
+                    "on with the data it began with",
+                    checkpoint.progress.training_rows, progress_.training_rows));
+  for (auto& [name, block] : state_.optimizer) {
+    const auto found = checkpoint.optimizer.find(name);
+    if (found == checkpoint.optimizer.end())
+      throw CheckpointError(fmt::format("the checkpoint holds no optimizer state '{}'", name));
+    block = std::move(found->second);
+  }
+  state_.parameters = std::move(checkpoint.parameters);
+  progress_ = checkpoint.progress;
+  elapsed_before_ = checkpoint.elapsed_seconds;
+  saved_step_ = progress_.step;
+}
+
+template <class T>
+StartReport TrainingRun<T>::start_report() const {
+  StartReport report;
+  report.training_rows = data_.training.rows();
+  report.validation_rows = data_.validation ? data_.validation->rows() : 0;
+  report.parameters = network_.layout().parameter_count();
+  report.steps_per_epoch = steps_per_epoch_;
+  report.total_steps = total_steps();
+  report.step = progress_.step;
+  report.features = network_.layout().inputs();
+  report.outputs = network_.layout().outputs();
+  report.shards = step_.plan().shards;
+  report.shard_rows = step_.plan().shard_rows;
+  report.threads = arena_.threads();
+  return report;
+}
+
+template <class T>
+std::uint64_t TrainingRun<T>::total_steps() const {
+  const std::uint64_t most = config_.train.max_steps.value_or(std::numeric_limits<std::uint64_t>::max());
+  return config_.train.epochs > most / steps_per_epoch_ ? most : config_.train.epochs * steps_per_epoch_;
+}
+
+template <class T>
+double TrainingRun<T>::elapsed_seconds() const {
+  return elapsed_before_ + std::chrono::duration<double>(Clock::now() - started_).count();
+}
+
+template <class T>
+std::uint64_t TrainingRun<T>::log_every() const {
+  constexpr std::uint64_t kLinesAnEpoch = 20;
+  if (config_.train.log_every > 0) return config_.train.log_every;
+  return (steps_per_epoch_ + kLinesAnEpoch - 1) / kLinesAnEpoch;
+}
+
+template <class T>
+std::optional<std::string> TrainingRun<T>::reason_to_end() const {
+  if (progress_.epoch >= config_.train.epochs) return "epochs";
+  if (config_.train.max_steps && progress_.step >= *config_.train.max_steps) return "max-steps";
+  const auto& patience = config_.early_stopping.patience;
+  if (patience && progress_.patience_used >= *patience && progress_.patience_used > 0) return "early-stopping";
+  if (stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0) return "signal";
+  if (config_.train.max_minutes && elapsed_seconds() >= 60 * *config_.train.max_minutes) return "max-minutes";
+  return std::nullopt;
+}
+
+template <class T>
+EndReport TrainingRun<T>::run() {
+  MinibatchFeed<T> feed(data_.training,
+                        {config_.train.batch_size, config_.data.shuffle, config_.train.seed, config_.data.prefetch,
+                         progress_.epoch, progress_.epoch_step, config_.train.epochs});
+  started_ = last_save_ = Clock::now();
+  step_meter_ = epoch_meter_ = {progress_.samples_seen, started_};
+  std::optional<std::string> reason;
+  while (!(reason = reason_to_end())) {
+    take_step(feed, *feed.next());  // there is one: the feed ends where the epochs do
+    const bool epoch_ended = progress_.epoch_step == steps_per_epoch_;
+    if (epoch_ended) finish_epoch();
+    save_if_due(epoch_ended);
+  }
+  if (saved_step_ != progress_.step) save();
+
+  EndReport end;
+  end.step = progress_.step;
+  end.epoch = progress_.epoch;
+  end.samples_seen = progress_.samples_seen;
+  end.train_loss = last_epoch_loss_;
+  if (!progress_.best.empty()) end.best_score = progress_.best.front().score;
+  end.elapsed_seconds = elapsed_seconds();
+  end.reason = *reason;
+  return end;
+}
+
+template <class T>
+void TrainingRun<T>::take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) {
+  const UpdateContext context{learning_rate_at(config_, progress_.step + 1), progress_.step + 1};
+  const double loss = step_.run(minibatch.x, minibatch.y, context);
+  require_finite(feed, minibatch);
+
+  ++progress_.step;
+  ++progress_.epoch_step;
+  progress_.samples_seen += minibatch.rows();
+  progress_.epoch_samples += minibatch.rows();
+  progress_.epoch_loss_sum += loss * static_cast<double>(minibatch.rows());
+  progress_.learning_rate = context.learning_rate;
+
+  StepReport report{progress_.step, progress_.epoch + 1, loss, context.learning_rate, 0, elapsed_seconds()};
+  const bool logged = progress_.step % log_every() == 0;
+  if (logged) report.samples_per_second = step_meter_.rate(progress_.samples_seen);
+  observer_.on_step(report, logged);
+}
+
+template <class T>
+void TrainingRun<T>::require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) const {
+  const int layer = step_.diverged_layer();
+  if (layer < 0) return;
+  constexpr std::size_t kRowsShown = 8;
+  const LayerLayout& shape = network_.layout().layer(layer);
+  const std::string standing =
+      saved_step_ ? fmt::format("the checkpoint of step {} stands", *saved_step_) : "there is no checkpoint yet";
+  throw DivergenceError(fmt::format(
+      "training diverged in step {} (epoch {}): NaN or Inf in layer_{:03} ({} {}); minibatch of {} rows: {}{}; lower "
+      "optimizer.learning-rate or standardize the data; {}",
+      progress_.step + 1, minibatch.epoch + 1, layer, shape.units, to_string(shape.activation), minibatch.rows(),
+      fmt::join(feed.source_rows(minibatch, kRowsShown), ", "), minibatch.rows() > kRowsShown ? ", ..." : "",
+      standing));
+}
+
+template <class T>
+double TrainingRun<T>::monitored(const EpochReport& report) const {
+  switch (config_.early_stopping.monitor) {
+    case Monitor::kValidLoss:
+      return report.valid->loss;
+    case Monitor::kValidAccuracy:
+      return *report.valid->accuracy;
+    case Monitor::kValidRmse:
+      return *report.valid->rmse;
+    case Monitor::kValidMae:
+      return *report.valid->mae;
+    case Monitor::kValidR2:
+      return *report.valid->r2;
+    case Monitor::kTrainLoss:
+      return report.train_loss;
+  }
+  return report.train_loss;  // unreachable: the switch covers the enumeration
+}
+
+template <class T>
+void TrainingRun<T>::finish_epoch() {
+  const double loss = progress_.epoch_loss_sum / static_cast<double>(progress_.epoch_samples);
+  ++progress_.epoch;
+  progress_.epoch_step = 0;
+  progress_.epoch_loss_sum = 0;
+  progress_.epoch_samples = 0;
+  last_epoch_loss_ = loss;
+
+  EpochReport report;
+  static_cast<StepReport&>(report) = {
+      progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
+  if (data_.validation)
+    report.valid = evaluate_rows(network_, state_.parameters.data(), config_.train.loss, data_.standardization,
+                                 *data_.validation, arena_);
+  if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)
+    report.best = best_unsaved_ = judge_epoch(monitored(report));
+  report.elapsed_seconds = elapsed_seconds();
+  observer_.on_epoch(report);
+  step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};  // validation is not training time
+}
+
+// Enters the epoch's score into the list of best ones and early stopping's counter; true where it is the best so far.
+template <class T>
+bool TrainingRun<T>::judge_epoch(double score) {
+  const Monitor monitor = config_.early_stopping.monitor;
+  if (progress_.best.empty() || better(monitor, score, progress_.patience_score, config_.early_stopping.min_delta)) {
+    progress_.patience_score = score;
+    progress_.patience_used = 0;
+  } else {
+    ++progress_.patience_used;
+  }
+  auto& best = progress_.best;
+  const auto place =
+      std::find_if(best.begin(), best.end(), [&](const BestEpoch& b) { return better(monitor, score, b.score, 0); });
+  const bool is_best = place == best.begin();
+  best.insert(place, {score, progress_.epoch, progress_.step});
+  if (best.size() > std::max<std::size_t>(config_.checkpoint.keep_best, 1)) best.pop_back();
+  return is_best;
+}
+
+template <class T>
+void TrainingRun<T>::save_if_due(bool epoch_ended) {
+  const auto& when = config_.checkpoint;
+  const bool by_steps = when.every_steps && progress_.step % *when.every_steps == 0;
+  const bool by_epochs = epoch_ended && when.every_epochs && progress_.epoch % *when.every_epochs == 0;
+  const bool by_minutes =
+      when.every_minutes && Clock::now() - last_save_ >= std::chrono::duration<double>(60 * *when.every_minutes);
+  if (by_steps || by_epochs || by_minutes || (best_unsaved_ && when.keep_best > 0)) save();
+}
+
+template <class T>
+void TrainingRun<T>::save() {
+  sink_.save(state_, progress_, elapsed_seconds(), best_unsaved_);
+  best_unsaved_ = false;
+  saved_step_ = progress_.step;
+  last_save_ = Clock::now();
+}
+
+template class TrainingRun<float>;
+template class TrainingRun<double>;
+
+}  // namespace gradloom

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/checkpoint/checkpoint.hpp"
+#include "engine/data/feed.hpp"
+#include "engine/train/run_data.hpp"
+#include "engine/train/step_graph.hpp"
+#include "gradloom/trainer.hpp"
+
+namespace gradloom {
+
+/// Where a run puts snapshots of itself.
+template <class T>
+class SnapshotSink {
+ public:
+  virtual ~SnapshotSink() = default;
+  /// Called between steps; nothing of the run changes meanwhile. `best`: this is the best epoch so far.
+  virtual void save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds, bool best) = 0;
+};
+
+/// The training loop: epochs, validation, best score, early stopping, when to take snapshots, when to end. Knows
+/// nothing of files. One thread calls it.
+template <class T>
+class TrainingRun {
+ public:
+  /// `config`, `data`, `arena`, `observer` and `sink` must outlive the run; `stop` (optional) too.
+  TrainingRun(const Config& config, const RunData<T>& data, Arena& arena, TrainingObserver& observer,
+              SnapshotSink<T>& sink, const std::atomic<int>* stop);
+
+  /// Goes on from a checkpoint instead of from initial parameters. Call before run(). CheckpointError where its
+  /// network, optimizer or data are not those of this run.
+  void restore(Checkpoint<T> checkpoint);
+
+  /// Trains until one of the config's limits, early stopping or the stop flag; takes a last snapshot where the newest
+  /// is older than the last step. DivergenceError on NaN or Inf.
+  EndReport run();
+
+  [[nodiscard]] const Network<T>& network() const { return network_; }
+  [[nodiscard]] const TrainingState<T>& state() const { return state_; }
+  [[nodiscard]] const Progress& progress() const { return progress_; }
+  /// Facts about the run as it stands, for on_start.
+  [[nodiscard]] StartReport start_report() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// Rows and time since the last report of a kind: for samples per second.
+  struct Meter {
+    std::uint64_t samples = 0;
+    Clock::time_point since = Clock::now();
+    double rate(std::uint64_t samples_now);
+  };
+
+  [[nodiscard]] std::uint64_t total_steps() const;
+  [[nodiscard]] std::optional<std::string> reason_to_end() const;
+  [[nodiscard]] double elapsed_seconds() const;
+  [[nodiscard]] std::uint64_t log_every() const;
+
+  void take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);
+  void require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) const;
+  void finish_epoch();
+  bool judge_epoch(double score);
+  void save_if_due(bool epoch_ended);
+  void save();
+  [[nodiscard]] double monitored(const EpochReport& report) const;
+
+  // Constant after construction.
+  const Config& config_;
+  const RunData<T>& data_;
+  Arena& arena_;
+  TrainingObserver& observer_;
+  SnapshotSink<T>& sink_;
+  const std::atomic<int>* stop_;
+  const Network<T> network_;
+  const std::unique_ptr<Optimizer<T>> optimizer_;
+  const std::uint64_t steps_per_epoch_;
+
+  TrainingState<T> state_;
+  StepGraph<T> step_;
+  Progress progress_;
+  double elapsed_before_ = 0;  ///< seconds of earlier sessions
+  Clock::time_point started_ = Clock::now();
+  Clock::time_point last_save_ = Clock::now();
+  std::optional<std::uint64_t> saved_step_;
+  bool best_unsaved_ = false;
+  double last_epoch_loss_;
+  Meter step_meter_, epoch_meter_;
+};
+
+}  // namespace gradloom

@@ -1,0 +1,239 @@
+#include "engine/train/step_graph.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "engine/core/random.hpp"
+#include "engine/nn/initializer.hpp"
+#include "engine/nn/loss.hpp"
+#include "engine/optim/sgd.hpp"
+#include "support/catch.hpp"
+
+using namespace gradloom;
+
+namespace {
+
+template <class T>
+Matrix<T> random_matrix(std::size_t rows, std::size_t cols, std::uint32_t stream) {
+  Matrix<T> m(rows, cols);
+  const CounterRandom random(99, RandomUse::kGenerator, stream);
+  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<T>(random.normal(i));
+  return m;
+}
+
+template <class T>
+TrainingState<T> fresh_state(const ParameterLayout& layout, const Optimizer<T>& optimizer) {
+  TrainingState<T> state{AlignedBuffer<T>(layout.size()), {}};
+  initialize(Initializer::kAuto, layout, 5, state.parameters.data());
+  for (const auto& name : optimizer.state_names())
+    state.optimizer.emplace_back(name, AlignedBuffer<T>(layout.size(), T{0}));
+  return state;
+}
+
+template <class T>
+bool same_bits(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+struct Job {
+  std::vector<LayerSpec> layers = {{64, Activation::kRelu}, {33, Activation::kTanh}, {5, Activation::kLinear}};
+  std::size_t inputs = 40;
+  std::size_t rows = 200;
+  Config::Optimizer optimizer{OptimizerType::kSgd, 0.1, 0.9, true, 1e-3};
+};
+
+// Five steps, the third of them on a smaller minibatch.
+template <class T>
+TrainingState<T> train(const Job& job, StepPlan plan, std::size_t threads) {
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<T> network(layout);
+  const Sgd<T> optimizer(job.optimizer);
+  TrainingState<T> state = fresh_state<T>(layout, optimizer);
+  Arena arena(threads);
+  StepGraph<T> step(network, Loss::kMse, optimizer, std::move(plan), state, arena);
+  const auto x = random_matrix<T>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<T>(job.rows, layout.outputs(), 2);
+  for (std::uint64_t k = 1; k <= 5; ++k) {
+    const std::size_t rows = k == 3 ? job.rows / 3 : job.rows;
+    const double loss = step.run(x.view().row_range(0, rows), y.view().row_range(0, rows), {0.1, k});
+    REQUIRE(std::isfinite(loss));
+    REQUIRE(step.diverged_layer() == -1);
+  }
+  return state;
+}
+
+// The naive twin: one shard, no graph, no tiles, gradient of the whole minibatch at once, written out.
+template <class T>
+TrainingState<T> train_naively(const Job& job) {
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<T> network(layout);
+  const Sgd<T> optimizer(job.optimizer);
+  TrainingState<T> state = fresh_state<T>(layout, optimizer);
+  const auto x = random_matrix<T>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<T>(job.rows, layout.outputs(), 2);
+  Workspace<T> w(layout, job.rows, true);
+  AlignedBuffer<T> gradient(layout.size(), T{0});
+  for (std::uint64_t k = 1; k <= 5; ++k) {
+    const RowRange rows{0, k == 3 ? job.rows / 3 : job.rows};
+    network.forward(state.parameters.data(), x.view(), w, rows);
+    loss_and_delta<T>(Loss::kMse, network.output(w, rows), y.view().row_range(0, rows.count),
+                      static_cast<T>(1.0 / static_cast<double>(rows.count * layout.outputs())),
+                      w.delta.back().view().row_range(0, rows.count));
+    network.apply_output_derivative(w, rows);
+    for (std::size_t l = layout.depth() - 1; l > 0; --l) network.backward_delta(state.parameters.data(), l, w, rows);
+    for (std::size_t l = 0; l < layout.depth(); ++l)
+      network.gradient(l, x.view(), w, rows, 0, layout.weight(gradient.data(), l),
+                       layout.bias(gradient.data(), l).data());
+    T* velocity = state.optimizer[0].second.data();
+    REQUIRE(optimizer.update({0.1, k}, state.parameters.data(), gradient.data(), {&velocity, 1}, layout.size()));
+  }
+  return state;
+}
+
+StepPlan plan_with(const Job& job, std::size_t shard_rows, Reduction reduction) {
+  const ParameterLayout layout(job.inputs, job.layers);
+  StepPlan plan = plan_step(layout, job.rows, shard_rows);
+  plan.worth_spreading = true;
+  for (auto& r : plan.reductions) r = reduction;
+  for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer
+    const std::size_t units = layout.layer(l).units;
+    plan.tiles[l] = {{l, 0, units / 2}, {l, units / 2, 1}, {l, units / 2 + 1, units - units / 2 - 1}};
+  }
+  return plan;
+}
+
+template <class T>
+double largest_difference(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i] - b[i])));
+  return most;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[train][threads]", float, double) {
+  const Job job;
+  for (const Reduction reduction : {Reduction::kShardGradients, Reduction::kWholeMinibatch}) {
+    for (const std::size_t shard_rows : {7, 64, 200}) {
+      const StepPlan plan = plan_with(job, shard_rows, reduction);
+      const auto one = train<TestType>(job, plan, 1);
+      for (const std::size_t threads : {2, 3, 4, 8}) {
+        const auto many = train<TestType>(job, plan, threads);
+        CHECK(same_bits(one.parameters, many.parameters));
+        CHECK(same_bits(one.optimizer[0].second, many.optimizer[0].second));
+      }
+    }
+  }
+}
+
+TEST_CASE("both reductions agree with the naive twin", "[train]") {
+  // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
+  const Job job;
+  const auto naive = train_naively<double>(job);
+  for (const Reduction reduction : {Reduction::kShardGradients, Reduction::kWholeMinibatch}) {
+    for (const std::size_t shard_rows : {1, 7, 64, 200}) {
+      const auto state = train<double>(job, plan_with(job, shard_rows, reduction), 2);
+      CHECK(largest_difference(state.parameters, naive.parameters) < 1e-13);
+      CHECK(largest_difference(state.optimizer[0].second, naive.optimizer[0].second) < 1e-13);
+    }
+  }
+}
+
+TEST_CASE("steps that are not spread give the bits of spread ones", "[train][threads]") {
+  const Job job;
+  StepPlan plan = plan_with(job, 16, Reduction::kShardGradients);
+  const auto spread = train<float>(job, plan, 4);
+  plan.worth_spreading = false;
+  CHECK(same_bits(train<float>(job, plan, 4).parameters, spread.parameters));
+}
+
+namespace {
+
+struct Refusal : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Throws in the update of the last tile until told otherwise.
+class ThrowingOptimizer final : public Optimizer<float> {
+ public:
+  [[nodiscard]] std::vector<std::string> state_names() const override { return {}; }
+  [[nodiscard]] bool update(const UpdateContext&, float*, const float*, std::span<float* const>,
+                            std::size_t) const override {
+    if (armed) throw Refusal("no update today");
+    return true;
+  }
+  std::atomic<bool> armed = true;
+};
+
+}  // namespace
+
+TEST_CASE("an exception in a node comes out as itself and the graph runs again", "[train][threads]") {
+  const Job job;
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  ThrowingOptimizer optimizer;
+  TrainingState<float> state = fresh_state<float>(layout, optimizer);
+  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  for (const std::size_t threads : {1, 4}) {
+    Arena arena(threads);
+    StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 7, Reduction::kShardGradients), state, arena);
+    optimizer.armed = true;
+    for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(step.run(x.view(), y.view(), {0.1, 1}), Refusal);
+    optimizer.armed = false;
+    CHECK(std::isfinite(step.run(x.view(), y.view(), {0.1, 1})));
+  }
+}
+
+TEST_CASE("divergence is traced to its layer", "[train]") {
+  const Job job;
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  const Sgd<float> optimizer(job.optimizer);
+  TrainingState<float> state = fresh_state<float>(layout, optimizer);
+  Arena arena(2);
+  StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 50, Reduction::kWholeMinibatch), state, arena);
+  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  step.run(x.view(), y.view(), {0.1, 1});
+  CHECK(step.diverged_layer() == -1);
+  layout.weight(state.parameters.data(), 1)(3, 4) = std::numeric_limits<float>::quiet_NaN();
+  step.run(x.view(), y.view(), {0.1, 2});
+  CHECK(step.diverged_layer() == 1);
+}
+
+TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]") {
+  for (const std::size_t batch : {1, 7, 32, 100, 256, 1000, 1024, 65536}) {
+    for (const auto& layers : std::vector<std::vector<LayerSpec>>{
+             {{30, Activation::kSigmoid}, {10, Activation::kSigmoid}, {3, Activation::kRelu}, {1, Activation::kLinear}},
+             {{512, Activation::kRelu}, {256, Activation::kRelu}, {10, Activation::kLinear}},
+             {{2048, Activation::kRelu}, {2048, Activation::kRelu}, {10, Activation::kLinear}}}) {
+      const ParameterLayout layout(784, layers);
+      for (const std::size_t shard_rows : {0, 1, 5, 64, 100000}) {
+        const StepPlan plan = plan_step(layout, batch, shard_rows);
+        std::size_t next = 0;
+        for (std::size_t s = 0; s < plan.shards; ++s) {
+          const RowRange rows = plan.shard(s, batch);
+          REQUIRE(rows.first == next);
+          REQUIRE(rows.count > 0);
+          next += rows.count;
+        }
+        REQUIRE(next == batch);
+        REQUIRE(plan.shard(plan.shards - 1, 1).count == (plan.shards == 1 ? 1 : 0));
+        for (std::size_t l = 0; l < layers.size(); ++l) {
+          std::size_t unit = 0;
+          for (const Tile& tile : plan.tiles[l]) {
+            REQUIRE(tile.layer == l);
+            REQUIRE(tile.first_unit == unit);
+            REQUIRE(tile.units > 0);
+            unit += tile.units;
+          }
+          REQUIRE(unit == layers[l].units);
+        }
+      }
+    }
+  }
+}
