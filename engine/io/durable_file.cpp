@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -157,7 +158,7 @@ void link_durably(const std::string& target, const std::string& link) {
     const std::array<std::span<const std::byte>, 1> parts{std::span(bytes)};
     write_and_sync(temporary.path(), parts);
   }
-  rename_file(temporary.path(), link);  // does nothing where both are one file already: the temporary name then stays
+  rename_file(temporary.path(), link);  // nothing happens, and the temporary name stays, where both are one file
   sync_folder(folder_of(link));
 }
 
@@ -193,9 +194,9 @@ FileLock::FileLock(const std::string& path) : descriptor_(::open(path.c_str(), O
                                   holder.empty() ? "?" : holder));
   }
   const std::string pid = fmt::format("{}\n", ::getpid());
-  if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, pid.data(), pid.size(), 0) < 0) {
-    // Only the message of a second process suffers: the lock itself is held.
-  }
+  // Where this fails only the message of a second process suffers: the lock itself is held.
+  [[maybe_unused]] const bool told =
+      ::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, pid.data(), pid.size(), 0) > 0;
 }
 
 FileLock::~FileLock() {

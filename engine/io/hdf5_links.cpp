@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/io/hdf5_internal.hpp"
 #include "gradloom/errors.hpp"
 
