@@ -1,4 +1,4 @@
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/trainer.hpp"
 

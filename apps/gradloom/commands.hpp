@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "command_line.hpp"
+#include "apps/gradloom/command_line.hpp"
 
 /// A command of the program. `run` returns the exit code, or throws what main prints.
 struct Command {

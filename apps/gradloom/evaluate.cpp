@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/evaluation.hpp"
 
 namespace {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/config.hpp"
 
 namespace {

@@ -1,6 +1,6 @@
 #include "gradloom/inspect.hpp"
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <new>
 #include <string_view>
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/errors.hpp"
 #include "gradloom/version.hpp"

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/evaluation.hpp"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <csignal>
 #include <cstdio>
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/progress.hpp"
 #include "gradloom/trainer.hpp"

@@ -2,7 +2,7 @@
 
 #include <exception>
 
-#include "commands.hpp"
+#include "apps/gradloom/commands.hpp"
 #include "gradloom/errors.hpp"
 #include "gradloom/inspect.hpp"
 
