@@ -26,14 +26,14 @@ struct Progress {
   std::uint64_t epoch_step = 0;  ///< updates done in the epoch under way
   std::uint64_t seed = 0;
   std::uint64_t samples_seen = 0;
-  std::uint64_t training_rows = 0;     ///< rows of the training set, held-out ones left out: must agree at a resume
-  double epoch_loss_sum = 0;           ///< of the epoch under way: loss of each step times its rows
-  std::uint64_t epoch_samples = 0;     ///< rows behind epoch_loss_sum
-  std::vector<BestEpoch> best;         ///< the best epochs so far, best first, at most max(1, checkpoint.keep-best)
-  double patience_score = 0;           ///< the value that early stopping compares with
-  std::uint64_t patience_used = 0;     ///< epochs since it last improved by min-delta
-  double learning_rate = 0;            ///< schedule state: the rate of the last step
-  bool finished = false;               ///< early stopping ended the run
+  std::uint64_t training_rows = 0;  ///< rows of the training set, held-out ones left out: must agree at a resume
+  double epoch_loss_sum = 0;        ///< of the epoch under way: loss of each step times its rows
+  std::uint64_t epoch_samples = 0;  ///< rows behind epoch_loss_sum
+  std::vector<BestEpoch> best;      ///< the best epochs so far, best first, at most max(1, checkpoint.keep-best)
+  double patience_score = 0;        ///< the value that early stopping compares with
+  std::uint64_t patience_used = 0;  ///< epochs since it last improved by min-delta
+  double learning_rate = 0;         ///< schedule state: the rate of the last step
+  bool finished = false;            ///< early stopping ended the run
 };
 
 /// Everything that a checkpoint file holds, in the run's precision.
@@ -41,8 +41,8 @@ template <class T>
 struct Checkpoint {
   ParameterLayout layout;
   Loss loss = Loss::kMse;
-  AlignedBuffer<T> parameters;                          ///< a flat block of `layout`
-  std::map<std::string, AlignedBuffer<T>> optimizer;    ///< flat blocks of `layout`, by state name
+  AlignedBuffer<T> parameters;                        ///< a flat block of `layout`
+  std::map<std::string, AlignedBuffer<T>> optimizer;  ///< flat blocks of `layout`, by state name
   Progress progress;
   Standardization standardization;
   std::vector<std::string> feature_names, class_names;  ///< of the training data; empty where it has none

@@ -22,7 +22,8 @@ class CheckpointStore {
   [[nodiscard]] std::vector<std::uint64_t> steps() const;
 
   /// The newest file that is whole, or nothing; each damaged one on the way is told to `on_damaged` (its message).
-  [[nodiscard]] std::optional<std::string> newest_valid(const std::function<void(const std::string&)>& on_damaged) const;
+  [[nodiscard]] std::optional<std::string> newest_valid(
+      const std::function<void(const std::string&)>& on_damaged) const;
 
   /// Writes durably; returns the path. On FileError older checkpoints stand unchanged.
   std::string write(std::uint64_t step, const std::vector<std::byte>& bytes);

@@ -1,0 +1,278 @@
+#include "engine/checkpoint/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <fstream>
+
+#include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/paths.hpp"
+#include "engine/io/durable_file.hpp"
+#include "engine/io/hdf5.hpp"
+#include "engine/nn/loss.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+template <class T>
+constexpr Precision kPrecisionOf = sizeof(T) == 4 ? Precision::kFloat32 : Precision::kFloat64;
+
+// A checked and open checkpoint, and what every message about it starts with.
+struct Reader {
+  const std::string& path;
+  h5::File file;
+
+  [[noreturn]] void refuse(const std::string& object, const std::string& what) const {
+    throw CheckpointError(fmt::format("{}: {} {}", path, object, what));
+  }
+  void require(bool ok, const std::string& object, const std::string& what) const {
+    if (!ok) refuse(object, what);
+  }
+  template <class Value>
+  Value required(std::optional<Value> value, const std::string& object, const char* name) const {
+    if (!value) refuse(object, fmt::format("has no attribute {}", name));
+    return *std::move(value);
+  }
+  std::uint64_t whole(const char* object, const char* name) const {
+    return required(file.uint_attribute(object, name), object, name);
+  }
+  double number(const char* object, const char* name) const {
+    return required(file.double_attribute(object, name), object, name);
+  }
+  std::string text(const std::string& object, const char* name) const {
+    return required(file.string_attribute(object, name), object, name);
+  }
+};
+
+// Runs `read` on the open file. Whatever is wrong with a checkpoint's content is a CheckpointError.
+template <class Read>
+auto with_checkpoint(const std::string& path, const Read& read) {
+  try {
+    std::vector<std::byte> bytes = read_file(path);
+    const Reader reader{path, h5::File::open_image(checked_payload(bytes, path), path)};
+    bytes = {};  // the open file has a copy
+    return read(reader);
+  } catch (const CheckpointError&) {
+    throw;
+  } catch (const DataError& error) {
+    throw CheckpointError(error.what());
+  } catch (const FileError& error) {
+    throw CheckpointError(error.what());
+  }
+}
+
+std::string shape_text(const std::vector<std::uint64_t>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
+void require_shape(const Reader& in, const std::string& path, const std::vector<std::uint64_t>& expected) {
+  const h5::DatasetInfo info = in.file.info(path);
+  in.require(info.numeric(), path, fmt::format("holds {}, not numbers", info.type_name()));
+  in.require(info.shape == expected, path,
+             fmt::format("has shape {} where {} is expected", shape_text(info.shape), shape_text(expected)));
+}
+
+Precision precision_of(const Reader& in) {
+  const h5::DatasetInfo info = in.file.info(paths::weight(0));
+  const auto precision = from_string<Precision>(info.type_name());
+  if (!precision)
+    in.refuse(paths::weight(0), fmt::format("holds {} where float32 or float64 is expected", info.type_name()));
+  return *precision;
+}
+
+// Parameters and states are stored in the model's precision: another type would not be what was written.
+template <class T>
+void read_tensor(const Reader& in, const std::string& path, const std::vector<std::uint64_t>& shape,
+                 MatrixView<T> out) {
+  require_shape(in, path, shape);
+  const std::string type = in.file.info(path).type_name();
+  in.require(type == to_string(kPrecisionOf<T>), path,
+             fmt::format("holds {} where {} is expected", type, to_string(kPrecisionOf<T>)));
+  in.file.read_rows<T>(path, 0, out);
+  for (std::size_t i = 0; i < out.rows * out.cols; ++i)
+    if (!std::isfinite(out.data[i])) in.refuse(path, fmt::format("holds {} as its element {}", out.data[i], i));
+}
+
+template <class T>
+void read_weight(const Reader& in, const std::string& path, MatrixView<T> out) {
+  read_tensor<T>(in, path, {out.rows, out.cols}, out);
+}
+
+template <class T>
+void read_bias(const Reader& in, const std::string& path, std::span<T> out) {
+  read_tensor<T>(in, path, {out.size()}, {out.data(), out.size(), 1});
+}
+
+LayerSpec read_spec(const Reader& in, std::size_t l) {
+  const std::vector<std::uint64_t> shape = in.file.info(paths::bias(l)).shape;
+  in.require(shape.size() == 1 && shape[0] > 0, paths::bias(l),
+             fmt::format("has shape {} where (units) is expected", shape_text(shape)));
+  const std::string name = in.text(paths::layer(l), "activation");
+  const auto activation = from_string<Activation>(name);
+  if (!activation) in.refuse(paths::layer(l), fmt::format("has the unknown activation '{}'", name));
+  return {shape[0], *activation};
+}
+
+// The layers' shapes, each checked against the file before anything is allocated.
+ParameterLayout read_layout(const Reader& in) {
+  const std::size_t depth = in.file.children(paths::kModel).size();
+  in.require(depth > 0, paths::kModel, "holds no layer");
+  const std::uint64_t inputs = in.whole(paths::kModel, "inputs");
+  std::uint64_t width = inputs;
+  std::vector<LayerSpec> specs;
+  for (std::size_t l = 0; l < depth; ++l) {
+    specs.push_back(read_spec(in, l));
+    require_shape(in, paths::weight(l), {specs[l].units, width});
+    width = specs[l].units;
+  }
+  in.require(inputs > 0, paths::kModel, "has no inputs");
+  return {inputs, specs};
+}
+
+Loss read_loss(const Reader& in) {
+  const std::string name = in.text(paths::kModel, "loss");
+  const auto loss = from_string<Loss>(name);
+  if (!loss) in.refuse(paths::kModel, fmt::format("has the unknown loss '{}'", name));
+  return *loss;
+}
+
+template <class T>
+void read_parameters(const Reader& in, Checkpoint<T>& checkpoint) {
+  checkpoint.parameters = AlignedBuffer<T>(checkpoint.layout.size(), T{0});
+  for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l) {
+    read_weight<T>(in, paths::weight(l), checkpoint.layout.weight(checkpoint.parameters.data(), l));
+    read_bias<T>(in, paths::bias(l), checkpoint.layout.bias(checkpoint.parameters.data(), l));
+  }
+}
+
+template <class T>
+void read_optimizer(const Reader& in, Checkpoint<T>& checkpoint) {
+  if (in.file.children(paths::kOptimizer).empty()) return;
+  const std::vector<std::string> names = in.file.children(paths::weight_states(0));
+  for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l)
+    for (const std::string& group : {paths::weight_states(l), paths::bias_states(l)})
+      in.require(in.file.children(group) == names, group, "does not hold the same states as the first layer's weight");
+  for (const std::string& name : names) {
+    AlignedBuffer<T>& block = checkpoint.optimizer[name] = AlignedBuffer<T>(checkpoint.layout.size(), T{0});
+    for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l) {
+      read_weight<T>(in, paths::weight_state(l, name), checkpoint.layout.weight(block.data(), l));
+      read_bias<T>(in, paths::bias_state(l, name), checkpoint.layout.bias(block.data(), l));
+    }
+  }
+}
+
+template <class T>
+std::vector<T> read_vector(const Reader& in, const std::string& path, std::size_t size) {
+  require_shape(in, path, {size});
+  std::vector<T> values(size);
+  in.file.read_rows<T>(path, 0, {values.data(), size, 1});
+  return values;
+}
+
+std::vector<BestEpoch> read_best(const Reader& in) {
+  const std::vector<std::uint64_t> shape = in.file.info(paths::kBestScores).shape;
+  in.require(shape.size() == 1, paths::kBestScores, "is not a list");
+  const auto scores = read_vector<double>(in, paths::kBestScores, shape[0]);
+  const auto epochs = read_vector<std::int64_t>(in, paths::kBestEpochs, shape[0]);
+  const auto steps = read_vector<std::int64_t>(in, paths::kBestSteps, shape[0]);
+  std::vector<BestEpoch> best;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    best.push_back({scores[i], static_cast<std::uint64_t>(epochs[i]), static_cast<std::uint64_t>(steps[i])});
+  return best;
+}
+
+Progress read_progress(const Reader& in) {
+  const auto whole = [&](const char* name) { return in.whole(paths::kProgress, name); };
+  const auto number = [&](const char* name) { return in.number(paths::kProgress, name); };
+  Progress progress;
+  progress.step = whole("step");
+  progress.epoch = whole("epoch");
+  progress.epoch_step = whole("epoch_step");
+  progress.seed = whole("seed");
+  progress.samples_seen = whole("samples_seen");
+  progress.training_rows = whole("training_rows");
+  progress.epoch_loss_sum = number("epoch_loss_sum");
+  progress.epoch_samples = whole("epoch_samples");
+  progress.best = read_best(in);
+  progress.patience_score = number("patience_score");
+  progress.patience_used = whole("patience_used");
+  progress.learning_rate = number("learning_rate");
+  progress.finished = whole("finished") != 0;
+  return progress;
+}
+
+std::vector<double> read_moments(const Reader& in, const std::string& path, std::size_t size, bool positive) {
+  const auto values = read_vector<double>(in, path, size);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    in.require(std::isfinite(values[i]) && (!positive || values[i] > 0), path,
+               fmt::format("holds {} as its element {}", values[i], i));
+  return values;
+}
+
+Standardization read_preprocessing(const Reader& in, const ParameterLayout& layout) {
+  Standardization s;
+  if (in.file.exists(paths::kXMean)) {
+    s.x_mean = read_moments(in, paths::kXMean, layout.inputs(), false);
+    s.x_scale = read_moments(in, paths::kXScale, layout.inputs(), true);
+  }
+  if (in.file.exists(paths::kYMean)) {
+    s.y_mean = read_moments(in, paths::kYMean, layout.outputs(), false);
+    s.y_scale = read_moments(in, paths::kYScale, layout.outputs(), true);
+  }
+  return s;
+}
+
+template <class T>
+Checkpoint<T> read_content(const Reader& in) {
+  if (const Precision found = precision_of(in); found != kPrecisionOf<T>)
+    in.refuse("/model",
+              fmt::format("is of precision {} where {} is expected", to_string(found), to_string(kPrecisionOf<T>)));
+  Checkpoint<T> checkpoint;
+  checkpoint.layout = read_layout(in);
+  checkpoint.loss = read_loss(in);
+  read_parameters(in, checkpoint);
+  read_optimizer(in, checkpoint);
+  checkpoint.progress = read_progress(in);
+  checkpoint.standardization = read_preprocessing(in, checkpoint.layout);
+  checkpoint.feature_names =
+      in.file.strings_attribute(paths::kModel, "feature_names").value_or(std::vector<std::string>{});
+  checkpoint.class_names = in.file.strings_attribute(paths::kModel, "class_names").value_or(std::vector<std::string>{});
+  in.require(
+      checkpoint.feature_names.empty() || checkpoint.feature_names.size() == checkpoint.layout.inputs(), paths::kModel,
+      fmt::format("has {} feature names for {} inputs", checkpoint.feature_names.size(), checkpoint.layout.inputs()));
+  checkpoint.config = in.file.read_string(paths::kConfig);
+  checkpoint.elapsed_seconds = in.number(paths::kEnvironment, "elapsed_seconds");
+  return checkpoint;
+}
+
+}  // namespace
+
+template <class T>
+Checkpoint<T> read_checkpoint(const std::string& path) {
+  return with_checkpoint(path, [](const Reader& in) { return read_content<T>(in); });
+}
+
+Precision checkpoint_precision(const std::string& path) {
+  return with_checkpoint(path, [](const Reader& in) { return precision_of(in); });
+}
+
+bool looks_like_checkpoint(const std::string& path) {
+  std::array<char, kUserBlockBytes + 8> start{};
+  std::ifstream in(path, std::ios::binary);
+  in.read(start.data(), start.size());
+  return starts_like_checkpoint(std::as_bytes(std::span(start)).first(static_cast<std::size_t>(in.gcount())));
+}
+
+void verify_checkpoint(const std::string& path) {
+  with_checkpoint(path, [](const Reader& in) {
+    if (precision_of(in) == Precision::kFloat32)
+      read_content<float>(in);
+    else
+      read_content<double>(in);
+  });
+}
+
+template Checkpoint<float> read_checkpoint<float>(const std::string&);
+template Checkpoint<double> read_checkpoint<double>(const std::string&);
+
+}  // namespace gradloom

@@ -1,0 +1,141 @@
+#include <array>
+
+#include "engine/checkpoint/checkpoint.hpp"
+#include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/paths.hpp"
+#include "engine/core/parallel.hpp"
+#include "engine/io/hdf5.hpp"
+#include "engine/linalg/blas.hpp"
+#include "engine/linalg/kernels.hpp"
+#include "gradloom/version.hpp"
+
+namespace gradloom {
+namespace {
+
+template <class T>
+void write_vector(h5::File& file, const std::string& path, const std::vector<T>& values) {
+  const std::array<std::uint64_t, 1> shape{values.size()};
+  file.write<T>(path, shape, values.data());
+}
+
+template <class T>
+void write_weight(h5::File& file, const std::string& path, MatrixView<const T> weight) {
+  const std::array<std::uint64_t, 2> shape{weight.rows, weight.cols};
+  file.write<T>(path, shape, weight.data);
+}
+
+template <class T>
+void write_bias(h5::File& file, const std::string& path, std::span<const T> bias) {
+  const std::array<std::uint64_t, 1> shape{bias.size()};
+  file.write<T>(path, shape, bias.data());
+}
+
+template <class T>
+void write_model(h5::File& file, const CheckpointView<T>& view) {
+  const ParameterLayout& layout = *view.layout;
+  file.create_group(paths::kModel);
+  file.write_attribute(paths::kModel, "inputs", std::uint64_t{layout.inputs()});
+  file.write_attribute(paths::kModel, "loss", std::string(to_string(view.loss)));
+  if (!view.feature_names->empty()) file.write_attribute(paths::kModel, "feature_names", *view.feature_names);
+  if (!view.class_names->empty()) file.write_attribute(paths::kModel, "class_names", *view.class_names);
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    file.create_group(paths::layer(l));
+    file.write_attribute(paths::layer(l), "activation", std::string(to_string(layout.layer(l).activation)));
+    write_weight<T>(file, paths::weight(l), layout.weight(view.parameters, l));
+    write_bias<T>(file, paths::bias(l), layout.bias(view.parameters, l));
+  }
+}
+
+template <class T>
+void write_optimizer(h5::File& file, const CheckpointView<T>& view) {
+  file.create_group(paths::kOptimizer);
+  for (const auto& [name, block] : view.optimizer)
+    for (std::size_t l = 0; l < view.layout->depth(); ++l) {
+      write_weight<T>(file, paths::weight_state(l, name), view.layout->weight(block, l));
+      write_bias<T>(file, paths::bias_state(l, name), view.layout->bias(block, l));
+    }
+}
+
+void write_best(h5::File& file, const std::vector<BestEpoch>& best) {
+  std::vector<double> scores;
+  std::vector<std::uint64_t> epochs, steps;
+  for (const BestEpoch& b : best) {
+    scores.push_back(b.score);
+    epochs.push_back(b.epoch);
+    steps.push_back(b.step);
+  }
+  write_vector(file, paths::kBestScores, scores);
+  write_vector(file, paths::kBestEpochs, epochs);
+  write_vector(file, paths::kBestSteps, steps);
+  if (best.empty()) return;
+  // The best of all once more, where people look first. Not read back.
+  file.write_attribute(paths::kProgress, "best_score", best.front().score);
+  file.write_attribute(paths::kProgress, "best_epoch", best.front().epoch);
+  file.write_attribute(paths::kProgress, "best_step", best.front().step);
+}
+
+void write_progress(h5::File& file, const Progress& progress) {
+  file.create_group(paths::kProgress);
+  const auto attribute = [&](const char* name, auto value) { file.write_attribute(paths::kProgress, name, value); };
+  attribute("step", progress.step);
+  attribute("epoch", progress.epoch);
+  attribute("epoch_step", progress.epoch_step);
+  attribute("seed", progress.seed);
+  attribute("samples_seen", progress.samples_seen);
+  attribute("training_rows", progress.training_rows);
+  attribute("epoch_loss_sum", progress.epoch_loss_sum);
+  attribute("epoch_samples", progress.epoch_samples);
+  attribute("patience_score", progress.patience_score);
+  attribute("patience_used", progress.patience_used);
+  attribute("learning_rate", progress.learning_rate);
+  attribute("finished", std::uint64_t{progress.finished ? 1U : 0U});
+  write_best(file, progress.best);
+}
+
+void write_preprocessing(h5::File& file, const Standardization& s) {
+  file.create_group(paths::kPreprocessing);
+  if (s.features()) {
+    write_vector(file, paths::kXMean, s.x_mean);
+    write_vector(file, paths::kXScale, s.x_scale);
+  }
+  if (s.targets()) {
+    write_vector(file, paths::kYMean, s.y_mean);
+    write_vector(file, paths::kYScale, s.y_scale);
+  }
+}
+
+void write_environment(h5::File& file, double elapsed_seconds) {
+  const BlasInfo blas = blas_info();
+  file.create_group(paths::kEnvironment);
+  const auto attribute = [&](const char* name, const std::string& value) {
+    file.write_attribute(paths::kEnvironment, name, value);
+  };
+  attribute("gradloom", version());
+  attribute("blas", blas.version);
+  attribute("blas_core_type", blas.core_type);
+  attribute("instruction_set", instruction_set());
+  attribute("hdf5", h5::version());
+  attribute("tbb", tbb_version());
+  file.write_attribute(paths::kEnvironment, "elapsed_seconds", elapsed_seconds);
+}
+
+}  // namespace
+
+template <class T>
+std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view) {
+  h5::File file = h5::File::create_in_memory();
+  write_model(file, view);
+  write_optimizer(file, view);
+  write_progress(file, *view.progress);
+  write_preprocessing(file, *view.standardization);
+  file.write_string(paths::kConfig, *view.config);
+  write_environment(file, view.elapsed_seconds);
+  std::vector<std::byte> bytes = file.image(kUserBlockBytes);
+  seal(bytes);
+  return bytes;
+}
+
+template std::vector<std::byte> encode_checkpoint(const CheckpointView<float>&);
+template std::vector<std::byte> encode_checkpoint(const CheckpointView<double>&);
+
+}  // namespace gradloom

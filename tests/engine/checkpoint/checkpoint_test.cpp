@@ -1,0 +1,229 @@
+#include "engine/checkpoint/checkpoint.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+
+#include "engine/checkpoint/format.hpp"
+#include "engine/io/hdf5.hpp"
+#include "gradloom/errors.hpp"
+#include "support/catch.hpp"
+#include "support/sample_checkpoint.hpp"
+
+namespace gradloom {
+namespace {
+
+template <class T>
+bool equal(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
+  return std::ranges::equal(a.span(), b.span());
+}
+
+std::string error_of(const std::string& path) {
+  try {
+    verify_checkpoint(path);
+  } catch (const CheckpointError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// True where the bytes are refused with a CheckpointError; any other exception fails the test.
+bool refused(const std::vector<std::byte>& bytes) {
+  try {
+    (void)checked_payload(bytes, "file");
+  } catch (const CheckpointError&) {
+    return true;
+  }
+  return false;
+}
+
+// A sealed checkpoint whose content `spoil` has changed after the rest was written.
+std::vector<std::byte> spoiled(const std::function<void(Checkpoint<float>&)>& spoil) {
+  Checkpoint<float> c = sample_checkpoint<float>();
+  spoil(c);
+  return encode_checkpoint(view_of(c));
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a checkpoint comes back as it was written", "[checkpoint]", float, double) {
+  const TestFolder folder("checkpoint");
+  const auto written = sample_checkpoint<TestType>();
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  CHECK(looks_like_checkpoint(folder / "c.h5"));
+  CHECK(checkpoint_precision(folder / "c.h5") == (sizeof(TestType) == 4 ? Precision::kFloat32 : Precision::kFloat64));
+  const auto read = read_checkpoint<TestType>(folder / "c.h5");
+  CHECK(read.layout.inputs() == 2);
+  CHECK(read.layout.specs() == written.layout.specs());
+  CHECK(read.loss == written.loss);
+  CHECK(equal(read.parameters, written.parameters));
+  REQUIRE(read.optimizer.size() == 1);
+  CHECK(equal(read.optimizer.at("momentum"), written.optimizer.at("momentum")));
+  CHECK(read.standardization.x_mean == written.standardization.x_mean);
+  CHECK(read.standardization.x_scale == written.standardization.x_scale);
+  CHECK(read.standardization.y_mean == written.standardization.y_mean);
+  CHECK(read.standardization.y_scale == written.standardization.y_scale);
+  CHECK(read.feature_names == written.feature_names);
+  CHECK(read.class_names.empty());
+  CHECK(read.config == written.config);
+  CHECK(read.elapsed_seconds == 12.5);
+}
+
+TEST_CASE("every field of the progress comes back", "[checkpoint]") {
+  const TestFolder folder("progress");
+  const auto written = sample_checkpoint<float>();
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  const Progress a = written.progress, b = read_checkpoint<float>(folder / "c.h5").progress;
+  CHECK(b.step == a.step);
+  CHECK(b.epoch == a.epoch);
+  CHECK(b.epoch_step == a.epoch_step);
+  CHECK(b.seed == a.seed);
+  CHECK(b.samples_seen == a.samples_seen);
+  CHECK(b.training_rows == a.training_rows);
+  CHECK(b.epoch_loss_sum == a.epoch_loss_sum);
+  CHECK(b.epoch_samples == a.epoch_samples);
+  REQUIRE(b.best.size() == 2);
+  CHECK(b.best[1].score == 0.5);
+  CHECK(b.best[1].epoch == 1);
+  CHECK(b.best[1].step == 14);
+  CHECK(b.patience_score == a.patience_score);
+  CHECK(b.patience_used == a.patience_used);
+  CHECK(b.learning_rate == a.learning_rate);
+  CHECK(b.finished);
+}
+
+TEST_CASE("a checkpoint before the first step, of plain SGD, comes back", "[checkpoint]") {
+  const TestFolder folder("initial");
+  auto written = sample_checkpoint<double>();
+  written.optimizer.clear();
+  written.progress = {};
+  written.standardization = {};
+  written.feature_names.clear();
+  written.class_names = {"no", "yes"};
+  written.config.clear();
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  const auto read = read_checkpoint<double>(folder / "c.h5");
+  CHECK(read.optimizer.empty());
+  CHECK(read.progress.best.empty());
+  CHECK_FALSE(read.standardization.features());
+  CHECK_FALSE(read.standardization.targets());
+  CHECK(read.class_names == written.class_names);
+  CHECK(read.config.empty());
+}
+
+TEST_CASE("equal content gives equal bytes", "[checkpoint]") {
+  const auto c = sample_checkpoint<float>();
+  const auto first = encode_checkpoint(view_of(c));
+  const std::vector<char> other_heap(123457, 'x');  // what memory held before must not show
+  CHECK(first == encode_checkpoint(view_of(c)));
+  CHECK(other_heap.back() == 'x');
+}
+
+TEST_CASE("every flipped bit of the user block is found", "[checkpoint]") {
+  auto bytes = encode_checkpoint(view_of(sample_checkpoint<float>()));
+  CHECK_FALSE(refused(bytes));
+  std::size_t unnoticed = 0;
+  for (std::size_t i = 0; i < kUserBlockBytes; ++i)
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      const auto flip = static_cast<std::byte>(1U << bit);
+      bytes[i] ^= flip;
+      unnoticed += refused(bytes) ? 0 : 1;
+      bytes[i] ^= flip;
+    }
+  CHECK(unnoticed == 0);
+}
+
+TEST_CASE("flipped bits of the payload and cuts anywhere are found", "[checkpoint]") {
+  auto bytes = encode_checkpoint(view_of(sample_checkpoint<double>()));
+  std::size_t unnoticed = 0;
+  for (std::size_t i = kUserBlockBytes; i < bytes.size(); i += 97)
+    for (unsigned bit = 0; bit < 8; ++bit) {
+      const auto flip = static_cast<std::byte>(1U << bit);
+      bytes[i] ^= flip;
+      unnoticed += refused(bytes) ? 0 : 1;
+      bytes[i] ^= flip;
+    }
+  for (std::size_t length = 0; length < bytes.size(); length += length < 600 ? 1 : 101)
+    unnoticed += refused({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length)}) ? 0 : 1;
+  unnoticed += refused({bytes.begin(), bytes.end() - 1}) ? 0 : 1;
+  auto longer = bytes;
+  longer.push_back(std::byte{0});
+  unnoticed += refused(longer) ? 0 : 1;
+  CHECK(unnoticed == 0);
+}
+
+TEST_CASE("damaged, foreign and missing files are told apart", "[checkpoint]") {
+  const TestFolder folder("foreign");
+  const auto bytes = encode_checkpoint(view_of(sample_checkpoint<float>()));
+  const auto error_with = [&](const std::vector<std::byte>& content) {
+    write_bytes(folder / "c.h5", content);
+    return error_of(folder / "c.h5");
+  };
+  CHECK(error_with({}).find("is not a checkpoint") != std::string::npos);
+  CHECK(error_with(std::vector<std::byte>(2000)).find("is not a checkpoint") != std::string::npos);
+  CHECK(error_with({bytes.begin(), bytes.begin() + 700}).find("cut short") != std::string::npos);
+  CHECK(error_with({bytes.begin(), bytes.begin() + 100}).find("cut short") != std::string::npos);
+  CHECK(error_with({bytes.begin() + 512, bytes.end()}).find("is not a checkpoint") != std::string::npos);
+  CHECK_FALSE(looks_like_checkpoint(folder / "c.h5"));
+  CHECK(error_of(folder / "absent.h5").find("No such file") != std::string::npos);
+  CHECK_FALSE(looks_like_checkpoint(folder / "absent.h5"));
+  auto flipped = bytes;
+  flipped[900] ^= std::byte{1};
+  CHECK(error_with(flipped).find("checksum") != std::string::npos);
+  auto newer = bytes;
+  newer[8] = std::byte{2};
+  CHECK(error_with(newer).find("format version 2") != std::string::npos);
+  std::fill_n(flipped.begin(), kUserBlockBytes, std::byte{0});
+  CHECK(error_with(flipped).find("damaged") != std::string::npos);
+  CHECK(looks_like_checkpoint(folder / "c.h5"));
+}
+
+TEST_CASE("content that does not fit together is refused", "[checkpoint]") {
+  const TestFolder folder("content");
+  const auto error_with = [&](const std::function<void(Checkpoint<float>&)>& spoil) {
+    write_bytes(folder / "c.h5", spoiled(spoil));
+    return error_of(folder / "c.h5");
+  };
+  CHECK(error_with([](auto& c) {
+          c.parameters[0] = std::numeric_limits<float>::quiet_NaN();
+        }).find("/model/layer_000/weight holds nan") != std::string::npos);
+  CHECK(error_with([](auto& c) {
+          c.optimizer["momentum"][0] = std::numeric_limits<float>::infinity();
+        }).find("/optimizer/layer_000/weight/momentum") != std::string::npos);
+  CHECK(error_with([](auto& c) { c.standardization.x_mean.push_back(1); }).find("x_mean has shape (3)") !=
+        std::string::npos);
+  CHECK(error_with([](auto& c) { c.standardization.y_scale[0] = 0; }).find("y_scale holds 0") != std::string::npos);
+  CHECK(error_with([](auto& c) { c.feature_names.pop_back(); }).find("1 feature names for 2 inputs") !=
+        std::string::npos);
+  CHECK(error_with([](auto&) {}).empty());
+  CHECK_THROWS_AS(read_checkpoint<double>(folder / "c.h5"), CheckpointError);
+}
+
+TEST_CASE("a sealed file of another structure is refused", "[checkpoint]") {
+  const TestFolder folder("structure");
+  const auto error_with = [&](const std::function<void(h5::File&)>& fill) {
+    h5::File file = h5::File::create_in_memory();
+    fill(file);
+    std::vector<std::byte> bytes = file.image(kUserBlockBytes);
+    seal(bytes);
+    write_bytes(folder / "c.h5", bytes);
+    return error_of(folder / "c.h5");
+  };
+  const std::vector<float> values(6, 1);
+  const std::array<std::uint64_t, 2> weight{3, 2};
+  const std::array<std::uint64_t, 1> bias{3};
+  CHECK(error_with([](h5::File&) {}).find("/model") != std::string::npos);
+  const auto model = [&](h5::File& file, std::uint64_t inputs, const std::string& activation) {
+    file.write<float>("/model/layer_000/weight", weight, values.data());
+    file.write<float>("/model/layer_000/bias", bias, values.data());
+    file.write_attribute("/model", "inputs", inputs);
+    file.write_attribute("/model/layer_000", "activation", activation);
+  };
+  CHECK(error_with([&](h5::File& f) { model(f, 4, "relu"); }).find("has shape (3, 2) where (3, 4) is expected") !=
+        std::string::npos);
+  CHECK(error_with([&](h5::File& f) { model(f, 2, "rolu"); }).find("unknown activation 'rolu'") != std::string::npos);
+  CHECK(error_with([&](h5::File& f) { model(f, 2, "relu"); }).find("attribute loss") != std::string::npos);
+}
+
+}  // namespace gradloom

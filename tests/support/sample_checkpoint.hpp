@@ -1,0 +1,82 @@
+#pragma once
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "engine/checkpoint/checkpoint.hpp"
+
+/// A small checkpoint with everything in it, and a folder for files: for the tests of this folder.
+namespace gradloom {
+
+/// A folder that goes with the object.
+class TestFolder {
+ public:
+  explicit TestFolder(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() / ("gradloom-" + name + "-" + std::to_string(::getpid()))) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~TestFolder() { std::filesystem::remove_all(path_); }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  [[nodiscard]] std::string path() const { return path_.string(); }
+  [[nodiscard]] std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline void write_bytes(const std::string& path, const std::vector<std::byte>& bytes) {
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+/// 2-3-1, momentum, both sides standardized, numbers that no two tensors share.
+template <class T>
+Checkpoint<T> sample_checkpoint() {
+  Checkpoint<T> c;
+  const std::vector<LayerSpec> layers = {{3, Activation::kLeakyRelu}, {1, Activation::kLinear}};
+  c.layout = ParameterLayout(2, layers);
+  c.parameters = AlignedBuffer<T>(c.layout.size(), T{0});
+  c.optimizer["momentum"] = AlignedBuffer<T>(c.layout.size(), T{0});
+  T next = T{1} / 3;
+  for (T* block : {c.parameters.data(), c.optimizer["momentum"].data()})
+    for (std::size_t l = 0; l < c.layout.depth(); ++l) {
+      const MatrixView<T> weight = c.layout.weight(block, l);
+      for (std::size_t i = 0; i < weight.rows * weight.cols; ++i) weight.data[i] = next += T{0.125};
+      for (T& b : c.layout.bias(block, l)) b = next += T{0.125};
+    }
+  c.progress.step = 42;
+  c.progress.epoch = 3;
+  c.progress.epoch_step = 6;
+  c.progress.seed = 18446744073709551615U;
+  c.progress.samples_seen = 1344;
+  c.progress.training_rows = 448;
+  c.progress.epoch_loss_sum = 0.1;
+  c.progress.epoch_samples = 192;
+  c.progress.best = {{0.25, 2, 28}, {0.5, 1, 14}};
+  c.progress.patience_score = 0.25;
+  c.progress.patience_used = 1;
+  c.progress.learning_rate = 0.01;
+  c.progress.finished = true;
+  c.standardization = {{1, 2}, {3, 0.1}, {-4}, {5}};
+  c.feature_names = {"höhe", "width"};
+  c.config = "[train]\nloss = mse\n";
+  c.elapsed_seconds = 12.5;
+  return c;
+}
+
+/// The pointers look into `c`, which must outlive the view.
+template <class T>
+CheckpointView<T> view_of(const Checkpoint<T>& c) {
+  CheckpointView<T> view{&c.layout,          c.loss,           c.parameters.data(), {},        &c.progress,
+                         &c.standardization, &c.feature_names, &c.class_names,      &c.config, c.elapsed_seconds};
+  for (const auto& [name, block] : c.optimizer) view.optimizer.emplace_back(name, block.data());
+  return view;
+}
+
+}  // namespace gradloom
