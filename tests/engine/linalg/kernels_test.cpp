@@ -1,0 +1,273 @@
+#include "engine/linalg/kernels.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace gradloom;
+
+namespace {
+
+constexpr Activation kActivations[] = {Activation::kLinear, Activation::kSigmoid,   Activation::kTanh,
+                                       Activation::kRelu,   Activation::kLeakyRelu, Activation::kElu,
+                                       Activation::kGelu,   Activation::kSilu,      Activation::kSoftplus};
+
+using Wide = long double;
+
+/// PyTorch's definitions; long double makes their cancellations harmless at float and double precision.
+Wide value_reference(Activation f, Wide z) {
+  switch (f) {
+    case Activation::kLinear:
+      return z;
+    case Activation::kSigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::kTanh:
+      return std::tanh(z);
+    case Activation::kRelu:
+      return z > 0 ? z : 0;
+    case Activation::kLeakyRelu:
+      return z > 0 ? z : z * 0.01L;
+    case Activation::kElu:
+      return z > 0 ? z : std::expm1(z);
+    case Activation::kGelu:
+      return z * std::erfc(-z / std::sqrt(2.0L)) / 2;
+    case Activation::kSilu:
+      return z / (1 + std::exp(-z));
+    case Activation::kSoftplus:
+      return z > 20 ? z : std::log1p(std::exp(z));
+  }
+  return 0;
+}
+
+Wide slope_reference(Activation f, Wide z) {
+  const Wide s = 1 / (1 + std::exp(-z));
+  switch (f) {
+    case Activation::kLinear:
+      return 1;
+    case Activation::kSigmoid:
+      return s / (1 + std::exp(z));
+    case Activation::kTanh:
+      return 1 / (std::cosh(z) * std::cosh(z));
+    case Activation::kRelu:
+      return z > 0 ? 1 : 0;
+    case Activation::kLeakyRelu:
+      return z > 0 ? 1 : 0.01L;
+    case Activation::kElu:
+      return z > 0 ? 1 : std::exp(z);
+    case Activation::kGelu:
+      return std::erfc(-z / std::sqrt(2.0L)) / 2 + z * std::exp(-z * z / 2) * 0.39894228040143267794L;
+    case Activation::kSilu:
+      return s * (1 + z / (1 + std::exp(z)));
+    case Activation::kSoftplus:
+      return z > 20 ? 1 : s;
+  }
+  return 0;
+}
+
+/// Distance in units of the last place of T at the reference.
+template <class T>
+Wide ulps(T got, Wide reference) {
+  const T rounded = static_cast<T>(reference);
+  const T magnitude = std::max(std::abs(rounded), std::numeric_limits<T>::min());
+  const T unit = std::nextafter(magnitude, std::numeric_limits<T>::infinity()) - magnitude;
+  return std::abs(static_cast<Wide>(got) - reference) / static_cast<Wide>(unit);
+}
+
+/// Both signs: dense where networks live, and powers of two down to tiny and up to `largest`.
+template <class T>
+std::vector<T> arguments(T largest) {
+  std::vector<T> z = {0};
+  for (int i = 1; i <= 40000; ++i) z.push_back(static_cast<T>(i) * largest / 40000);
+  for (int i = 1; i <= 8000; ++i) z.push_back(static_cast<T>(i) * static_cast<T>(0.0005));
+  for (int e = -30; e < 0; ++e)
+    for (T m = 1; m < 2; m += static_cast<T>(0.0625)) z.push_back(std::ldexp(m, e));
+  const std::size_t n = z.size();
+  for (std::size_t i = 0; i < n; ++i) z.push_back(-z[i]);
+  return z;
+}
+
+template <class T>
+std::vector<T> activate(Activation f, const std::vector<T>& z) {
+  std::vector<T> sum = z;
+  std::vector<T> a(z.size());
+  const std::vector<T> bias(z.size(), T{0});
+  add_bias_and_activate<T>(f, {sum.data(), 1, z.size()}, bias.data(), {a.data(), 1, z.size()});
+  return a;
+}
+
+template <class T>
+std::vector<T> slopes(Activation f, const std::vector<T>& z, const std::vector<T>& a) {
+  std::vector<T> delta(z.size(), T{1});
+  const std::size_t n = z.size();
+  multiply_by_derivative<T>(f, {z.data(), 1, n}, {a.data(), 1, n}, {delta.data(), 1, n});
+  return delta;
+}
+
+template <class T>
+bool same_bits(const T& a, const T& b) {
+  return std::equal(reinterpret_cast<const unsigned char*>(&a), reinterpret_cast<const unsigned char*>(&a + 1),
+                    reinterpret_cast<const unsigned char*>(&b));
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("activations are within a few units of the last place", "[linalg]", float, double) {
+  using T = TestType;
+  // Up to 80 float stays clear of subnormals in sigmoid; gelu's tail below -12 underflows in float.
+  for (const Activation f : kActivations) {
+    const std::vector<T> z = arguments<T>(f == Activation::kGelu ? 12 : 80);
+    const std::vector<T> a = activate(f, z);
+    for (std::size_t i = 0; i < z.size(); ++i) {
+      // gelu: the rounding of z / sqrt(2) enters erfc magnified by its condition number, about z² far below zero.
+      const Wide tail = f == Activation::kGelu && z[i] < 0 ? 2 * static_cast<Wide>(z[i]) * z[i] : 0;
+      const Wide error = ulps(a[i], value_reference(f, z[i]));
+      if (error <= 4 + tail) continue;
+      FAIL_CHECK(to_string(f) << "(" << z[i] << ") is off by " << static_cast<double>(error) << " ulp");
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("derivatives are exact to a few roundings of numbers around 1", "[linalg]", float, double) {
+  using T = TestType;
+  for (const Activation f : kActivations) {
+    const std::vector<T> z = arguments<T>(f == Activation::kGelu ? 12 : 80);
+    const std::vector<T> a = activate(f, z);
+    const std::vector<T> d = slopes(f, z, a);
+    for (std::size_t i = 0; i < z.size(); ++i) {
+      // softplus: outputs above 20 count as the straight part, where the curve's own slope is 1 - e^-20 or more.
+      const Wide straight = f == Activation::kSoftplus && a[i] > 20 ? std::exp(-20.0L) : 0;
+      const Wide error = std::abs(static_cast<Wide>(d[i]) - slope_reference(f, z[i]));
+      if (error <= 4 * std::numeric_limits<T>::epsilon() + straight) continue;
+      FAIL_CHECK(to_string(f) << "'(" << z[i] << ") is off by " << static_cast<double>(error));
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("activations take extreme numbers to their limits, and keep NaN", "[linalg]", float, double) {
+  using T = TestType;
+  constexpr T kMax = std::numeric_limits<T>::max();
+  constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+  constexpr T kInf = std::numeric_limits<T>::infinity();
+  const auto of = [](Activation f, T z) { return activate<T>(f, {z})[0]; };
+  const auto slope = [](Activation f, T z) { return slopes<T>(f, {z}, activate<T>(f, {z}))[0]; };
+  for (const Activation f : kActivations) {
+    INFO(to_string(f));
+    CHECK(std::isnan(of(f, kNan)));
+    CHECK(std::isnan(activate<T>(f, std::vector<T>(37, kNan))[36]));
+    CHECK(std::isfinite(of(f, -kMax)));
+    CHECK(std::isfinite(of(f, kMax)));
+    CHECK(std::isfinite(slope(f, -1000)));
+    CHECK(std::isfinite(slope(f, 1000)));
+  }
+  for (const T z : {T{1000}, kMax, kInf}) {
+    CHECK(of(Activation::kSigmoid, z) == 1);
+    CHECK(of(Activation::kSigmoid, -z) == 0);
+    CHECK(of(Activation::kTanh, z) == 1);
+    CHECK(of(Activation::kTanh, -z) == -1);
+    CHECK(of(Activation::kElu, z) == z);
+    CHECK(of(Activation::kElu, -z) == -1);
+    CHECK(of(Activation::kSoftplus, z) == z);
+    CHECK(of(Activation::kSoftplus, -z) == 0);
+    CHECK(of(Activation::kGelu, z) == z);
+    CHECK(of(Activation::kSilu, z) == z);
+  }
+  CHECK(of(Activation::kSilu, -1000) == 0);
+  CHECK(of(Activation::kGelu, -1000) == 0);
+}
+
+TEMPLATE_TEST_CASE("an element's bits do not depend on where it stands", "[linalg]", float, double) {
+  using T = TestType;
+  constexpr T kValue = static_cast<T>(-0.7312), kBias = static_cast<T>(0.213);
+  for (const Activation f : kActivations) {
+    const T sum = kValue + kBias;
+    const T alone = activate<T>(f, {sum})[0];
+    const T slope = slopes<T>(f, {sum}, {alone})[0];
+    for (std::size_t length = 1; length <= 70; ++length)
+      for (std::size_t offset = 0; offset < 3; ++offset) {
+        std::vector<T> z(length + offset, kValue), a(z.size()), delta(z.size(), T{1});
+        const std::vector<T> bias(z.size(), kBias);
+        // One row, and one column: the cut into rows and the path for narrow ones must not show.
+        const bool column = length % 2 == 0;
+        const std::size_t rows = column ? length : 1;
+        const MatrixView<T> zs(z.data() + offset, rows, length / rows), as(a.data() + offset, rows, length / rows);
+        add_bias_and_activate<T>(f, zs, bias.data() + offset, as);
+        multiply_by_derivative<T>(f, zs, as, {delta.data() + offset, rows, length / rows});
+        for (std::size_t i = offset; i < z.size(); ++i)
+          if (!same_bits(a[i], alone) || !same_bits(delta[i], slope))
+            FAIL_CHECK(to_string(f) << ": element " << i << " of " << length << " from " << offset);
+      }
+  }
+}
+
+TEMPLATE_TEST_CASE("rows with gaps between them, narrow and wide, keep their neighbours intact", "[linalg]", float,
+                   double) {
+  using T = TestType;
+  const std::size_t cols = GENERATE(1, 3, 4, 10, 15, 16, 17, 30, 33);
+  constexpr std::size_t kRows = 5, kGap = 3;
+  const T mark = 77;
+  for (const bool in_place : {true, false}) {
+    Matrix<T> z(kRows, cols + kGap, mark), a(kRows, cols + kGap, mark);
+    std::vector<T> bias(cols);
+    for (std::size_t c = 0; c < cols; ++c) bias[c] = static_cast<T>(c) / 7;
+    for (std::size_t r = 0; r < kRows; ++r)
+      for (std::size_t c = 0; c < cols; ++c) z(r, c) = static_cast<T>(r) - static_cast<T>(c) / 3;
+    const Matrix<T> before = z;
+    const MatrixView<T> zs(z.data(), kRows, cols, cols + kGap);
+    const MatrixView<T> as(in_place ? z.data() : a.data(), kRows, cols, cols + kGap);
+    add_bias_and_activate<T>(Activation::kTanh, zs, bias.data(), as);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const T sum = before(r, c) + bias[c];
+        CHECK(same_bits(as(r, c), activate<T>(Activation::kTanh, {sum})[0]));
+        if (!in_place) CHECK(zs(r, c) == sum);
+      }
+      for (std::size_t c = cols; c < cols + kGap; ++c) CHECK((z(r, c) == mark && a(r, c) == mark));
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("sums add rows in their order", "[linalg]", float, double) {
+  using T = TestType;
+  const std::size_t cols = GENERATE(1, 3, 10, 16, 31, 64, 65, 150);
+  constexpr std::size_t kRows = 23, kGap = 2;
+  Matrix<T> m(kRows, cols + kGap, T{1});
+  for (std::size_t r = 0; r < kRows; ++r)
+    for (std::size_t c = 0; c < cols; ++c) m(r, c) = std::sin(static_cast<T>(r * 31 + c));
+  std::vector<T> sums(cols + 1, T{77});
+  sum_rows<T>({m.data(), kRows, cols, cols + kGap}, sums.data());
+  for (std::size_t c = 0; c < cols; ++c) {
+    T naive = 0;
+    for (std::size_t r = 0; r < kRows; ++r) naive += m(r, c);
+    CHECK(same_bits(sums[c], naive));
+  }
+  CHECK(sums[cols] == 77);
+  sum_rows<T>({m.data(), 0, cols, cols + kGap}, sums.data());
+  CHECK(std::all_of(sums.begin(), sums.end() - 1, [](T s) { return s == 0; }));
+
+  std::vector<T> total(cols + 1, T{0.5});
+  add_to<T>(total.data(), m.data(), cols);
+  for (std::size_t c = 0; c < cols; ++c) CHECK(same_bits(total[c], T{0.5} + m(0, c)));
+  CHECK(total[cols] == T{0.5});
+}
+
+TEMPLATE_TEST_CASE("one NaN or Inf anywhere is seen", "[linalg]", float, double) {
+  using T = TestType;
+  const SgdStep<T> step{static_cast<T>(0.01), static_cast<T>(0.9), 0, true};
+  for (std::size_t n = 1; n <= 40; ++n)
+    for (std::size_t bad = 0; bad < n; ++bad)
+      for (const T evil : {std::numeric_limits<T>::quiet_NaN(), -std::numeric_limits<T>::infinity()}) {
+        std::vector<T> w(n, T{1}), g(n, T{2}), v(n, T{3});
+        REQUIRE(all_finite<T>(g.data(), n));
+        REQUIRE(sgd_update<T>(step, w.data(), g.data(), v.data(), n));
+        g[bad] = evil;
+        REQUIRE_FALSE(all_finite<T>(g.data(), n));
+        REQUIRE_FALSE(sgd_update<T>(step, w.data(), g.data(), v.data(), n));
+      }
+  CHECK(all_finite<T>(nullptr, 0));
+}

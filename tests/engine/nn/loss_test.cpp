@@ -1,0 +1,191 @@
+#include "engine/nn/loss.hpp"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "engine/core/random.hpp"
+#include "gradloom/errors.hpp"
+#include "support/catch.hpp"
+
+using namespace gradloom;
+
+namespace {
+
+constexpr Loss kLosses[] = {Loss::kMse, Loss::kMae, Loss::kHuber, Loss::kBinaryCrossEntropy,
+                            Loss::kCategoricalCrossEntropy};
+
+/// Loss of one row by its definition, without care for overflow.
+long double naive_row(Loss loss, const std::vector<long double>& o, const std::vector<long double>& y) {
+  long double sum = 0, exponentials = 0;
+  for (const long double z : o) exponentials += std::exp(z);
+  if (loss == Loss::kCategoricalCrossEntropy)
+    return -std::log(std::exp(o[static_cast<std::size_t>(y[0])]) / exponentials);
+  for (std::size_t c = 0; c < o.size(); ++c) {
+    const long double d = std::abs(o[c] - y[c]), p = 1 / (1 + std::exp(-o[c]));
+    if (loss == Loss::kMse) sum += d * d;
+    if (loss == Loss::kMae) sum += d;
+    if (loss == Loss::kHuber) sum += d <= 1 ? d * d / 2 : d - 0.5L;
+    if (loss == Loss::kBinaryCrossEntropy) sum -= y[c] * std::log(p) + (1 - y[c]) * std::log(1 - p);
+  }
+  return sum;
+}
+
+/// Targets that suit the loss: class indices, labels 0 and 1, or any numbers.
+template <class T>
+Matrix<T> targets_for(Loss loss, std::size_t rows, std::size_t outputs) {
+  const CounterRandom random(5, RandomUse::kGenerator, 9);
+  Matrix<T> y(rows, target_columns(loss, outputs));
+  for (std::size_t i = 0; i < y.rows() * y.cols(); ++i) {
+    const double u = random.uniform(i);
+    if (loss == Loss::kCategoricalCrossEntropy)
+      y.data()[i] = static_cast<T>(std::floor(u * static_cast<double>(outputs)));
+    else
+      y.data()[i] = static_cast<T>(loss == Loss::kBinaryCrossEntropy ? std::round(u) : 4 * u - 2);
+  }
+  return y;
+}
+
+template <class T>
+Matrix<T> outputs_for(std::size_t rows, std::size_t outputs) {
+  const CounterRandom random(5, RandomUse::kGenerator, 10);
+  Matrix<T> o(rows, outputs);
+  for (std::size_t i = 0; i < rows * outputs; ++i) o.data()[i] = static_cast<T>(2 * random.normal(i));
+  return o;
+}
+
+template <class T>
+std::vector<long double> widened(std::span<const T> row) {
+  return {row.begin(), row.end()};
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("losses agree with their definitions", "[nn]", float, double) {
+  using T = TestType;
+  constexpr std::size_t kRows = 57;
+  const std::size_t outputs = GENERATE(1, 2, 10, 33);
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss) << " of " << outputs);
+    const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
+    long double expected = 0, magnitude = 0;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const long double row = naive_row(loss, widened(o.row(r)), widened(y.row(r)));
+      expected += row;
+      magnitude += std::abs(row) + outputs;
+    }
+    // Each term carries a few roundings in T; they are added in float64.
+    const auto bound = static_cast<double>(8 * std::numeric_limits<T>::epsilon() * magnitude);
+    CHECK(std::abs(loss_sum<T>(loss, o.view(), y.view()) - static_cast<double>(expected)) <= bound);
+    Matrix<T> delta(kRows, outputs);
+    CHECK(std::abs(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view()) - static_cast<double>(expected)) <=
+          bound);
+  }
+}
+
+TEST_CASE("deltas are the scaled derivatives of the loss, in place too", "[nn]") {
+  constexpr std::size_t kRows = 9, kOutputs = 5;
+  constexpr double kScale = 0.125, kStep = 1e-6;
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss));
+    Matrix<double> o = outputs_for<double>(kRows, kOutputs);
+    const Matrix<double> y = targets_for<double>(loss, kRows, kOutputs);
+    Matrix<double> delta(kRows, kOutputs);
+    const double sum = loss_and_delta<double>(loss, o.view(), y.view(), kScale, delta.view());
+    for (std::size_t i = 0; i < kRows * kOutputs; ++i) {
+      const double kept = o.data()[i];
+      o.data()[i] = kept + kStep;
+      const double above = loss_sum<double>(loss, o.view(), y.view());
+      o.data()[i] = kept - kStep;
+      const double below = loss_sum<double>(loss, o.view(), y.view());
+      o.data()[i] = kept;
+      // Truncation is of order step², rounding of order sum * 1e-16 / step = 1e-8.
+      CHECK(delta.data()[i] == Approx(kScale * (above - below) / (2 * kStep)).margin(1e-8));
+    }
+    CHECK(loss_and_delta<double>(loss, o.view(), y.view(), kScale, o.view()) == sum);
+    for (std::size_t i = 0; i < kRows * kOutputs; ++i) CHECK(o.data()[i] == delta.data()[i]);
+  }
+}
+
+TEST_CASE("hand-worked losses", "[nn]") {
+  const Matrix<double> zero(1, 2, 0.0), y(1, 2, 0.0);
+  Matrix<double> delta(1, 2);
+  CHECK(loss_and_delta<double>(Loss::kMae, zero.view(), y.view(), 1, delta.view()) == 0);
+  CHECK(delta(0, 0) == 0);  // the sign of 0
+  CHECK(loss_sum<double>(Loss::kBinaryCrossEntropy, zero.view(), y.view()) == Approx(2 * std::log(2.0)));
+  CHECK(loss_sum<double>(Loss::kCategoricalCrossEntropy, zero.view(), {y.data(), 1, 1}) == Approx(std::log(2.0)));
+  Matrix<double> o(1, 2);
+  o(0, 0) = 3, o(0, 1) = -0.5;
+  CHECK(loss_and_delta<double>(Loss::kHuber, o.view(), y.view(), 1, delta.view()) == 2.5 + 0.125);
+  CHECK((delta(0, 0) == 1 && delta(0, 1) == -0.5));
+  CHECK(loss_and_delta<double>(Loss::kMse, o.view(), y.view(), 0.5, delta.view()) == 9.25);
+  CHECK((delta(0, 0) == 3 && delta(0, 1) == -0.5));
+}
+
+TEMPLATE_TEST_CASE("cross-entropies survive huge logits", "[nn]", float, double) {
+  using T = TestType;
+  Matrix<T> o(1, 3, T{0}), y(1, 3, T{0}), delta(1, 3);
+  o(0, 0) = 10000, o(0, 1) = -10000, o(0, 2) = 9999;
+  CHECK(loss_and_delta<T>(Loss::kBinaryCrossEntropy, o.view(), y.view(), 1, delta.view()) == Approx(19999));
+  CHECK((delta(0, 0) == 1 && delta(0, 1) == 0));
+  const MatrixView<const T> label(y.data(), 1, 1);
+  y(0, 0) = 1;
+  const double surprise = loss_and_delta<T>(Loss::kCategoricalCrossEntropy, o.view(), label, 1, delta.view());
+  CHECK(surprise == Approx(20000 + std::log1p(std::exp(-1))));
+  CHECK(delta(0, 1) == -1);
+  CHECK(delta(0, 0) + delta(0, 2) == Approx(1));
+}
+
+TEMPLATE_TEST_CASE("NaN in an output is seen in loss and delta", "[nn]", float, double) {
+  using T = TestType;
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss));
+    Matrix<T> o(2, 3, T{1});
+    const Matrix<T> y(2, target_columns(loss, 3), T{0});
+    o(1, 2) = std::numeric_limits<T>::quiet_NaN();
+    Matrix<T> delta(2, 3);
+    CHECK(std::isnan(loss_sum<T>(loss, o.view(), y.view())));
+    CHECK(std::isnan(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view())));
+    CHECK(std::isnan(delta(1, 2)));
+  }
+}
+
+TEMPLATE_TEST_CASE("a class index outside of the outputs is a data error", "[nn]", float, double) {
+  using T = TestType;
+  const Matrix<T> o(2, 3, T{1});
+  Matrix<T> y(2, 1, T{2}), delta(2, 3);
+  CHECK_NOTHROW(loss_sum<T>(Loss::kCategoricalCrossEntropy, o.view(), y.view()));
+  for (const T label : {T{3}, T{-1}, std::numeric_limits<T>::quiet_NaN()}) {
+    y(1, 0) = label;
+    CHECK_THROWS_AS(loss_sum<T>(Loss::kCategoricalCrossEntropy, o.view(), y.view()), DataError);
+    CHECK_THROWS_AS(loss_and_delta<T>(Loss::kCategoricalCrossEntropy, o.view(), y.view(), 1, delta.view()), DataError);
+  }
+}
+
+TEMPLATE_TEST_CASE("predictions are probabilities for the cross-entropies, outputs otherwise", "[nn]", float, double) {
+  using T = TestType;
+  const Matrix<T> logits = outputs_for<T>(4, 5);
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss));
+    Matrix<T> p = logits;
+    to_prediction<T>(loss, p.view());
+    for (std::size_t r = 0; r < 4; ++r) {
+      long double exponentials = 0;
+      for (const T z : logits.row(r)) exponentials += std::exp(static_cast<long double>(z));
+      for (std::size_t c = 0; c < 5; ++c) {
+        const auto z = static_cast<long double>(logits(r, c));
+        const long double expected = loss == Loss::kBinaryCrossEntropy        ? 1 / (1 + std::exp(-z))
+                                     : loss == Loss::kCategoricalCrossEntropy ? std::exp(z) / exponentials
+                                                                              : z;
+        CHECK(std::abs(p(r, c) - expected) <= 4 * std::numeric_limits<T>::epsilon() * std::abs(expected) * 5);
+      }
+    }
+  }
+}
+
+TEST_CASE("targets and terms of a row", "[nn]") {
+  CHECK(target_columns(Loss::kCategoricalCrossEntropy, 10) == 1);
+  CHECK(loss_terms_per_row(Loss::kCategoricalCrossEntropy, 10) == 1);
+  CHECK(target_columns(Loss::kBinaryCrossEntropy, 3) == 3);
+  CHECK(loss_terms_per_row(Loss::kMse, 3) == 3);
+}
