@@ -7,6 +7,10 @@
 
 namespace gradloom::testing {
 
+/// As the engine does at its first call, for tests that call the library before it: its exit handler crashes where a
+/// file could not be closed.
+inline const bool kNoExitHandler = H5dont_atexit() >= 0;
+
 /// A file that some other program might have written: the C API itself, without our wrapper's choices.
 class RawHdf5 {
  public:
