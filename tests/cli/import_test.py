@@ -1,0 +1,87 @@
+"""import and generate, as far as the command line goes: what they write is read by train, evaluate and h5py."""
+
+import gzip
+import json
+import struct
+import unittest
+
+import h5py
+import numpy as np
+from support import CliTest
+
+CSV = "a,b,kind,price\n" + "".join(f"{i},{i * 0.5},{'xyz'[i % 3]},{3 * i + 1}\n" for i in range(60))
+
+
+class Import(CliTest):
+    def read(self, name, path):
+        with h5py.File(self.folder / name, "r") as file:
+            return file[path][()]
+
+    def test_csv(self):
+        self.write("t.csv", CSV)
+        out, _ = self.run_program("import", "t.csv", "--target", "price", "--output", "t.h5")
+        self.assertIn("t.h5: 60 rows, 5 features, 1 outputs", out)
+        self.assertEqual(self.read("t.h5", "x").shape, (60, 5))
+        self.assertTrue(np.array_equal(self.read("t.h5", "y").ravel(), 3 * np.arange(60) + 1))
+
+    def test_targets_by_negative_index(self):
+        self.write("t.csv", CSV)
+        self.run_program("import", "t.csv", "--target", "-1", "--output", "by-index.h5")
+        self.run_program("import", "t.csv", "--target=price", "--output", "by-name.h5")
+        self.assertTrue(np.array_equal(self.read("by-index.h5", "y"), self.read("by-name.h5", "y")))
+
+    def test_classes_and_split_train_and_evaluate(self):
+        self.write("t.csv", CSV)
+        out, _ = self.run_program("import", "t.csv", "--target", "kind", "--classify", "--split", "0.6,0.2,0.2",
+                                  "--output", "t.h5")
+        self.assertIn("x, y, z", out)
+        rows = [len(self.read(f"t.{part}.h5", "x")) for part in ("train", "valid", "test")]
+        self.assertEqual(sum(rows), 60)
+        self.write("c.ini", "[data]\ntrain=t.train.h5\nvalid=t.valid.h5\ntest=t.test.h5\nstandardize=features\n"
+                   "[model]\nlayer=3 linear\n[train]\nloss=categorical-cross-entropy\nepochs=2\n")
+        self.run_program("train", "c.ini")
+        metrics = json.loads(self.run_program("evaluate", "runs/c", "t.test.h5", "--json")[0])
+        self.assertEqual(metrics["rows"], rows[2])
+
+    def test_bad_cells(self):
+        self.write("t.csv", "a,b\n1,2\n3,\n5,6\n")
+        self.assert_refused(3, ["t.csv", "3"], "import", "t.csv", "--target", "a", "--output", "t.h5")
+        self.assertFalse((self.folder / "t.h5").exists())
+        out, _ = self.run_program("import", "t.csv", "--target", "a", "--missing", "drop", "--output", "t.h5")
+        self.assertIn("dropped 1 of 3 rows", out)
+        out, _ = self.run_program("import", "t.csv", "--target", "a", "--missing=mean", "--output", "t.h5")
+        self.assertIn("filled 1 missing cell", out)
+        self.assertEqual(self.read("t.h5", "x").ravel().tolist(), [2, 4, 6])
+
+    def test_wrong_options(self):
+        self.write("t.csv", CSV)
+        self.assert_refused(2, ["none.csv"], "import", "none.csv", "--target", "a", "--output", "t.h5")
+        self.assert_refused(2, ["pice", "price"], "import", "t.csv", "--target", "pice", "--output", "t.h5")
+
+    def test_idx(self):
+        pixels = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2)
+        with gzip.open(self.folder / "images.gz", "wb") as file:
+            file.write(struct.pack(">IIII", 0x803, 5, 2, 2) + pixels.tobytes())
+        (self.folder / "labels").write_bytes(struct.pack(">II", 0x801, 5) + bytes([0, 1, 2, 1, 0]))
+        self.run_program("import", "images.gz", "labels", "--scale", "0.5", "--output", "t.h5")
+        self.assertTrue(np.array_equal(self.read("t.h5", "x"), pixels.reshape(5, 4) * 0.5))
+        self.assertEqual(self.read("t.h5", "y").ravel().tolist(), [0, 1, 2, 1, 0])
+
+
+class Generate(CliTest):
+    def test_every_set(self):
+        for name in ("friedman1", "rosenbrock", "spirals", "blobs", "teacher"):
+            with self.subTest(name):
+                self.run_program("generate", name, "--rows", 50, "--seed", 3, "--output", f"{name}.h5")
+                self.run_program("verify", f"{name}.h5")
+                with h5py.File(self.folder / f"{name}.h5", "r") as file:
+                    self.assertEqual((len(file["x"]), len(file["y"])), (50, 50))
+
+    def test_refusals(self):
+        self.assert_refused(2, ["blob", "did you mean blobs?"], "generate", "blob", "--rows", 5, "--output", "g.h5")
+        self.assert_refused(2, ["--rows 0"], "generate", "blobs", "--rows", 0, "--output", "g.h5")
+        self.assert_refused(2, ["--rows -5"], "generate", "blobs", "--rows", -5, "--output", "g.h5")
+
+
+if __name__ == "__main__":
+    unittest.main()

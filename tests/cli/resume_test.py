@@ -1,0 +1,145 @@
+"""The same bits for every number of threads, and however often a run was stopped, killed and resumed."""
+
+import signal
+import time
+import unittest
+
+from support import CliTest
+
+EXTRA = """max-minutes = 5
+[data]
+valid-fraction = 0.2
+standardize = both
+[optimizer]
+momentum = 0.9
+nesterov = true
+"""
+
+
+class SameBits(CliTest):
+    def train(self, run, *arguments, expect=0):
+        self.run_program("train", "c.ini", f"--run.dir={run}", *arguments, expect=expect)
+        return self.checkpoints(run)[-1]
+
+    def test_threads(self):
+        self.regression(EXTRA)
+        first = self.train("one", "--train.threads=1")
+        for threads in (2, 4):
+            self.assert_same_bits(first, self.train(f"run-{threads}", f"--train.threads={threads}"))
+
+    def test_threads_in_float64_with_many_shards(self):
+        self.regression(EXTRA)
+        options = ("--model.precision=float64", "--train.batch-size=64", "--train.shard-rows=8", "--data.shuffle=none")
+        first = self.train("one", "--train.threads=1", *options)
+        self.assert_same_bits(first, self.train("four", "--train.threads=4", *options))
+
+    def test_stops_at_odd_steps(self):
+        self.regression(EXTRA)
+        whole = self.train("whole")
+        for stop in (0, 1, 4, 7, 12):
+            self.train("parts", "--resume", f"--train.max-steps={stop}", f"--train.threads={1 + stop % 3}")
+        self.assert_same_bits(whole, self.train("parts", "--resume"))
+        self.assert_log_is_whole("parts", self.metrics("whole"))
+
+    def test_longer_runs_go_through_the_same_states(self):
+        self.regression(EXTRA)
+        longer = self.train("longer", "--train.epochs=5")
+        self.train("extended")
+        self.assert_same_bits(longer, self.train("extended", "--resume", "--train.epochs=5"))
+
+    def test_finished_runs_stay(self):
+        self.regression(EXTRA)
+        before = self.contents(self.train("run"))
+        self.assertEqual(self.contents(self.train("run", "--resume")), before)
+
+    def test_resume_without_a_run_starts_one(self):
+        self.regression(EXTRA)
+        self.assert_same_bits(self.train("plain"), self.train("requeued", "--resume"))
+
+    def assert_log_is_whole(self, run, whole):
+        """No step or epoch stands twice, none is missing, and the losses are those of the uninterrupted run."""
+        for kind in ("step", "epoch"):
+            expected = [(r["step"], r["train_loss"]) for r in whole if r["kind"] == kind]
+            found = [(r["step"], r["train_loss"]) for r in self.metrics(run) if r["kind"] == kind]
+            self.assertEqual(found, expected)
+
+
+class Signals(CliTest):
+    """A run that would last for hours, ended by signals once it has logged some steps."""
+
+    LONG = ("--train.epochs=1000000", "--train.log-every=1", "--checkpoint.every-epochs=none")
+
+    def wait_for_steps(self, process, run, more_than=3):
+        log = self.folder / run / "metrics.jsonl"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            self.assertIsNone(process.poll(), "the run ended by itself")
+            if log.exists() and log.read_text(encoding="utf-8").count('"kind":"step"') > more_than:
+                return
+            time.sleep(0.005)  # a poll: nothing is decided by how long it takes
+        self.fail("no steps were logged")
+
+    def end_by(self, number, run, *arguments):
+        process = self.start("train", "c.ini", f"--run.dir={run}", *self.LONG, *arguments, "--quiet")
+        self.wait_for_steps(process, run)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out + err
+
+    def test_sigterm_and_sigint_leave_a_checkpoint(self):
+        self.regression(EXTRA)
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            run = f"run-{code}"
+            returned, text = self.end_by(number, run)
+            self.assertEqual(returned, code, text)
+            last = self.checkpoints(run)[-1]
+            self.run_program("verify", last)
+            end = self.metrics(run)[-1]
+            self.assertEqual((end["kind"], end["reason"]), ("end", "signal"))
+            step = int(last.name[5:17])
+            self.assertEqual(end["step"], step)
+            # Going on to some later step gives what a run that was never stopped gives there.
+            to = f"--train.max-steps={step + 11}"
+            self.run_program("train", "c.ini", f"--run.dir={run}", *self.LONG, to, "--resume", "--quiet")
+            self.run_program("train", "c.ini", f"--run.dir=whole-{code}", *self.LONG, to, "--quiet")
+            self.assert_same_bits(self.checkpoints(run)[-1], self.checkpoints(f"whole-{code}")[-1])
+            self.assert_steps_in_order(run, step + 11)
+
+    def test_kill_and_resume(self):
+        self.regression(EXTRA)
+        every = ("--checkpoint.every-steps=2", "--checkpoint.keep-last=2")
+        returned, text = self.end_by(signal.SIGKILL, "run", *every)
+        self.assertEqual(returned, -signal.SIGKILL, text)
+        reached = int(self.checkpoints("run")[-1].name[5:17]) + 9
+        options = (*self.LONG, *every, f"--train.max-steps={reached}", "--quiet")
+        self.run_program("train", "c.ini", "--run.dir=run", *options, "--resume")
+        self.run_program("train", "c.ini", "--run.dir=whole", *options)
+        self.assert_same_bits(self.checkpoints("run")[-1], self.checkpoints("whole")[-1])
+        self.assert_steps_in_order("run", reached)
+        self.assertEqual(list((self.folder / "run").rglob(".*")), [], "leftovers of the killed process")
+
+    def assert_steps_in_order(self, run, last):
+        steps = [record["step"] for record in self.metrics(run) if record["kind"] == "step"]
+        self.assertEqual(steps, list(range(1, last + 1)))
+
+    def test_a_second_process_is_refused(self):
+        self.regression()
+        process = self.start("train", "c.ini", "--run.dir=run", *self.LONG, "--quiet")
+        try:
+            self.wait_for_steps(process, "run")
+            self.assert_refused(2, ["run"], "train", "c.ini", "--run.dir=run", "--resume")
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+    def test_a_reader_that_leaves_does_not_end_the_run(self):
+        self.regression()
+        process = self.start("train", "c.ini", "--train.epochs=20", "--train.log-every=1")
+        process.stdout.close()
+        self.assertEqual(process.wait(timeout=60), 0)
+        process.stderr.close()
+        self.assertEqual(self.metrics()[-1]["kind"], "end")
+
+
+if __name__ == "__main__":
+    unittest.main()
