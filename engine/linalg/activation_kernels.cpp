@@ -6,6 +6,9 @@
 #include <hwy/foreach_target.h>
 // clang-format on
 
+#include <algorithm>
+#include <cstring>
+
 #include "engine/linalg/activations-inl.hpp"
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/vector_loops-inl.hpp"
@@ -29,23 +32,46 @@ void add_bias_and_activate_rows(F f, MatrixView<T> z, const T* bias, MatrixView<
   }
 }
 
+/// The widest row that add_bias_and_activate_block takes.
+constexpr std::size_t kBlockCols = 64;
+
+/// Repeats the first `period` elements of `pattern` until there are n.
+template <class T>
+void repeat(T* pattern, std::size_t period, std::size_t n) {
+  for (std::size_t known = period; known < n; known *= 2)
+    std::memcpy(pattern + known, pattern, std::min(known, n - known) * sizeof(T));
+}
+
+/// Rows without gaps, taken as one run of elements. Row by row, the masked tail of a narrow row would waste lanes, and
+/// its store would stall the next row's load. As many rows as a vector has lanes hold a whole number of vectors: the
+/// biases repeat after them.
 template <class F, class T>
-void activate_block(F f, const T* z, T* a, std::size_t n) {
+void add_bias_and_activate_block(F f, MatrixView<T> z, const T* bias, T* a) {
   const hn::ScalableTag<T> d;
-  for_each_vector(d, n,
-                  [&](std::size_t i, auto lanes) HWY_ATTR { lanes.store(f.value(d, lanes.load(d, z + i)), d, a + i); });
+  HWY_ALIGN T pattern[kBlockCols * hn::MaxLanes(d)];
+  const std::size_t period = std::min(z.rows, hn::Lanes(d)) * z.cols;
+  std::memcpy(pattern, bias, z.cols * sizeof(T));
+  repeat(pattern, z.cols, period);
+  std::size_t at = 0;
+  for_each_vector(d, z.rows * z.cols, [&](std::size_t i, auto lanes) HWY_ATTR {
+    const auto sum = hn::Add(lanes.load(d, z.data + i), lanes.load(d, pattern + at));
+    lanes.store(sum, d, z.data + i);
+    lanes.store(f.value(d, sum), d, a + i);
+    at += hn::Lanes(d);
+    if (at == period) at = 0;
+  });
 }
 
 template <class T>
 void add_bias_and_activate_any(Activation f, MatrixView<T> z, const T* bias, MatrixView<T> a) {
   const hn::ScalableTag<T> d;
-  // Rows narrower than a vector would waste most of it: there the cheap sums go row by row, the rest as one block.
-  if (f != Activation::kLinear && z.cols < hn::Lanes(d) && one_block(z, a)) {
-    add_bias_and_activate_rows(Linear{}, z, bias, z);
-    with_activation(f, [&](auto functor) HWY_ATTR { activate_block(functor, z.data, a.data, z.rows * z.cols); });
-  } else {
-    with_activation(f, [&](auto functor) HWY_ATTR { add_bias_and_activate_rows(functor, z, bias, a); });
-  }
+  const bool as_block = one_block(z, a) && z.cols <= kBlockCols && z.cols % hn::Lanes(d) != 0;
+  with_activation(f, [&](auto functor) HWY_ATTR {
+    if (as_block)
+      add_bias_and_activate_block(functor, z, bias, a.data);
+    else
+      add_bias_and_activate_rows(functor, z, bias, a);
+  });
 }
 
 template <class F, class T>
