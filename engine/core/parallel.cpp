@@ -31,12 +31,12 @@ Arena::Arena(std::size_t threads)
 
 Arena::~Arena() = default;
 
-void Arena::run(const std::function<void()>& work) { impl_->arena.execute(work); }
+void Arena::run_erased(void (*call)(void*), void* work) {
+  impl_->arena.execute([call, work] { call(work); });
+}
 
 void Arena::for_each(std::size_t count, const std::function<void(std::size_t)>& body) {
-  impl_->arena.execute([&] {
-    tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner{});
-  });
+  impl_->arena.execute([&] { tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner{}); });
 }
 
 }  // namespace gradloom

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 namespace gradloom {
 
@@ -26,13 +27,18 @@ class Arena {
   [[nodiscard]] std::size_t threads() const { return threads_; }
 
   /// Runs `work` inside the arena and returns when it has returned. Exceptions come out as themselves.
-  void run(const std::function<void()>& work);
+  template <class Work>
+  void run(Work&& work) {  // no std::function: a step goes through here and may not allocate
+    run_erased([](void* w) { (*static_cast<std::remove_reference_t<Work>*>(w))(); }, &work);
+  }
 
   /// Calls body(i) for every i in [0, count), in any order, on any of the arena's threads; returns when all are done.
   /// The first exception comes out as itself; remaining calls may then be left out.
   void for_each(std::size_t count, const std::function<void(std::size_t)>& body);
 
  private:
+  void run_erased(void (*call)(void*), void* work);
+
   struct Impl;
   std::size_t threads_;
   std::unique_ptr<Impl> impl_;
