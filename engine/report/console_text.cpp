@@ -81,9 +81,10 @@ std::string bar_text(const StartReport& start, const StepReport& step, double sa
   const double total = static_cast<double>(std::max<std::uint64_t>(start.total_steps, 1));
   const double done = std::min(1.0, static_cast<double>(step.step) / total);
   const std::string head = fmt::format("epoch {}/{} ", step.epoch, total_epochs(start));
+  // Padded, so that the bar does not tremble with the lengths of the numbers.
   const std::string tail =
-      fmt::format(" {:3.0f}%  loss {}  {} samples/s  {} left", std::floor(100 * done), short_number(step.train_loss),
-                  short_count(samples_per_second), short_duration(seconds_left));
+      fmt::format(" {:3.0f}%  loss {:<10} {:>5} samples/s  {:>6} left", std::floor(100 * done),
+                  short_number(step.train_loss), short_count(samples_per_second), short_duration(seconds_left));
   const std::size_t fixed = head.size() + tail.size() + 3;  // brackets, and the last column, which wraps on some
   std::string bar;
   if (width > fixed + kMinBar) {

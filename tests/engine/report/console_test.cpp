@@ -108,7 +108,7 @@ TEST_CASE("The bar fits its width and shows how far training is", "[report]") {
   }
   const std::string line = bar_text(start_report(), step_report(13), 1e6, 12, 100);
   CHECK(line.find("epoch 2/3 [") == 0);
-  CHECK(line.find("52%  loss 0.012346  1M samples/s  12s left") != std::string::npos);
+  CHECK(line.find("52%  loss 0.012346      1M samples/s     12s left") != std::string::npos);
   const std::string end = bar_text(start_report(), step_report(25), 1e6, 0, 100);
   CHECK(end.find("100%") != std::string::npos);
   CHECK(end.find('>') == std::string::npos);
