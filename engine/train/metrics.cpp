@@ -24,22 +24,6 @@ std::uint64_t count_correct(Loss loss, MatrixView<const T> logits, MatrixView<co
 
 }  // namespace
 
-void Spread::add(double value) {
-  count += 1;
-  const double before = value - mean;
-  mean += before / count;
-  squares += before * (value - mean);
-}
-
-void Spread::merge(const Spread& next) {
-  if (next.count == 0) return;
-  const double distance = next.mean - mean;
-  const double total = count + next.count;
-  squares += next.squares + distance * distance * (count * next.count / total);
-  mean += distance * (next.count / total);
-  count = total;
-}
-
 MetricSums::MetricSums(Loss loss, std::size_t outputs) : loss_(loss), outputs_(outputs) {
   if (is_classification(loss)) return;
   squared_.resize(outputs);

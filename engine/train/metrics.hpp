@@ -5,23 +5,12 @@
 #include <span>
 #include <vector>
 
+#include "engine/core/spread.hpp"
 #include "gradloom/evaluation.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
 
 namespace gradloom {
-
-/// Number, mean and sum of squared deviations of a stream of values, after Welford; merging after Chan, Golub and
-/// LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). A stream of equal
-/// values has exactly 0 deviations.
-struct Spread {
-  double count = 0;
-  double mean = 0;
-  double squares = 0;  ///< Σ (value - mean)²
-
-  void add(double value);
-  void merge(const Spread& next);
-};
 
 /// Sums over some rows from which loss and metrics follow, in float64. Merged in a fixed order they give fixed bits.
 class MetricSums {

@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+
+#include "engine/checkpoint/checkpoint.hpp"
+#include "engine/checkpoint/description.hpp"
+#include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/paths.hpp"
+#include "engine/io/durable_file.hpp"
+#include "engine/io/hdf5.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json layers_of(const ParameterLayout& layout) {
+  Json layers = Json::array();
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const LayerLayout& layer = layout.layer(l);
+    layers.push_back({{"name", layer_name(l)},
+                      {"inputs", layer.inputs},
+                      {"units", layer.units},
+                      {"activation", to_string(layer.activation)}});
+  }
+  return layers;
+}
+
+Json progress_of(const Progress& p) {
+  Json best = Json::array();
+  for (const BestEpoch& b : p.best) best.push_back({{"score", b.score}, {"epoch", b.epoch}, {"step", b.step}});
+  return {{"step", p.step},
+          {"epoch", p.epoch},
+          {"epoch_step", p.epoch_step},
+          {"seed", p.seed},
+          {"samples_seen", p.samples_seen},
+          {"training_rows", p.training_rows},
+          {"learning_rate", p.learning_rate},
+          {"patience_score", p.patience_score},
+          {"patience_used", p.patience_used},
+          {"finished", p.finished},
+          {"best", best}};
+}
+
+// Attributes are few and known; what another version wrote beside them is left out.
+Json environment_of(const std::string& path) {
+  const std::vector<std::byte> bytes = read_file(path);
+  const h5::File file = h5::File::open_image(checked_payload(bytes, path), path);
+  Json environment = Json::object();
+  for (const char* name : {"gradloom", "blas", "blas_core_type", "instruction_set", "hdf5", "tbb"})
+    if (const auto value = file.string_attribute(paths::kEnvironment, name)) environment[name] = *value;
+  if (const auto seconds = file.double_attribute(paths::kEnvironment, "elapsed_seconds"))
+    environment["elapsed_seconds"] = *seconds;
+  return environment;
+}
+
+Json standardization_of(const Standardization& s) {
+  Json json = Json::object();
+  if (s.features()) json["x_mean"] = s.x_mean, json["x_scale"] = s.x_scale;
+  if (s.targets()) json["y_mean"] = s.y_mean, json["y_scale"] = s.y_scale;
+  return json;
+}
+
+template <class T>
+Json describe(const std::string& path, Precision precision) {
+  const Checkpoint<T> c = read_checkpoint<T>(path);
+  Json states = Json::array();
+  for (const auto& [name, block] : c.optimizer) states.push_back(name);
+  return {{"file", path},
+          {"kind", "checkpoint"},
+          {"format_version", kFormatVersion},
+          {"precision", to_string(precision)},
+          {"loss", to_string(c.loss)},
+          {"inputs", c.layout.inputs()},
+          {"outputs", c.layout.outputs()},
+          {"parameters", c.layout.parameter_count()},
+          {"layers", layers_of(c.layout)},
+          {"optimizer_states", states},
+          {"feature_names", c.feature_names},
+          {"class_names", c.class_names},
+          {"progress", progress_of(c.progress)},
+          {"preprocessing", standardization_of(c.standardization)},
+          {"environment", environment_of(path)},
+          {"config", c.config}};
+}
+
+std::string progress_text(const Json& p) {
+  std::string text =
+      fmt::format("progress: step {}, {} whole epochs and {} steps, {} samples seen, {} training rows\n",
+                  p["step"].get<std::uint64_t>(), p["epoch"].get<std::uint64_t>(), p["epoch_step"].get<std::uint64_t>(),
+                  p["samples_seen"].get<std::uint64_t>(), p["training_rows"].get<std::uint64_t>());
+  text += fmt::format("seed: {}; learning rate: {}{}\n", p["seed"].get<std::uint64_t>(), p["learning_rate"].dump(),
+                      p["finished"].get<bool>() ? "; ended by early stopping" : "");
+  for (const Json& b : p["best"])
+    text += fmt::format("best: {} in epoch {}, step {}\n", b["score"].dump(), b["epoch"].dump(), b["step"].dump());
+  return text;
+}
+
+}  // namespace
+
+Json describe_checkpoint(const std::string& path) {
+  const Precision precision = checkpoint_precision(path);
+  return precision == Precision::kFloat32 ? describe<float>(path, precision) : describe<double>(path, precision);
+}
+
+std::string checkpoint_text(const Json& d) {
+  const auto text_of = [&](const char* key) { return d[key].get<std::string>(); };
+  std::string text = fmt::format("{}: checkpoint, format version {}\n", text_of("file"), d["format_version"].dump());
+  text += fmt::format("network: {} inputs, {} parameters in {}, loss {}\n", d["inputs"].dump(), d["parameters"].dump(),
+                      text_of("precision"), text_of("loss"));
+  for (const Json& layer : d["layers"])
+    text += fmt::format("  {}: {} -> {} {}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
+                        layer["units"].dump(), layer["activation"].get<std::string>());
+  for (const Json& state : d["optimizer_states"])
+    text += fmt::format("optimizer state: {}\n", state.get<std::string>());
+  text += progress_text(d["progress"]);
+  const Json& s = d["preprocessing"];
+  text += fmt::format("standardized: {}\n", s.empty()               ? "nothing"
+                                            : !s.contains("y_mean") ? "features"
+                                            : s.contains("x_mean")  ? "features and targets"
+                                                                    : "targets");
+  for (const auto& [name, value] : d["environment"].items())
+    text += fmt::format("{}: {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
+  return text + "config:\n" + text_of("config");
+}
+
+}  // namespace gradloom
