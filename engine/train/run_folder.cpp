@@ -38,7 +38,7 @@ RunFolder::RunFolder(const Config& config, bool resume)
 
 void RunFolder::lock() {
   lock_ = std::make_unique<FileLock>(path_ + "/lock");
-  if (!resume_ && !checkpoints_.steps().empty())
+  if (!resume_ && (!checkpoints_.steps().empty() || fs::exists(checkpoints_.best_path())))
     throw ConfigError(
         fmt::format("run.dir = {}: holds checkpoints of an earlier run; go on with it by --resume, or "
                     "choose another folder by --run.dir=FOLDER (or remove this one)",

@@ -227,13 +227,24 @@ void TrainingRun<T>::finish_epoch() {
   static_cast<StepReport&>(report) = {
       progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
   if (data_.validation)
-    report.valid = evaluate_rows(network_, state_.parameters.data(), config_.train.loss, data_.standardization,
-                                 *data_.validation, arena_);
+    off_the_clock([&] {
+      report.valid = evaluate_rows(network_, state_.parameters.data(), config_.train.loss, data_.standardization,
+                                   *data_.validation, arena_);
+    });
   if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)
     report.best = best_unsaved_ = judge_epoch(monitored(report));
   report.elapsed_seconds = elapsed_seconds();
   observer_.on_epoch(report);
-  step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};  // validation is not training time
+}
+
+template <class T>
+template <class Work>
+void TrainingRun<T>::off_the_clock(const Work& work) {
+  const auto begin = Clock::now();
+  work();
+  const auto spent = Clock::now() - begin;
+  step_meter_.since += spent;
+  epoch_meter_.since += spent;
 }
 
 // Enters the epoch's score into the list of best ones and early stopping's counter; true where it is the best so far.
@@ -267,7 +278,7 @@ void TrainingRun<T>::save_if_due(bool epoch_ended) {
 
 template <class T>
 void TrainingRun<T>::save() {
-  sink_.save(state_, progress_, elapsed_seconds(), best_unsaved_);
+  off_the_clock([&] { sink_.save(state_, progress_, elapsed_seconds(), best_unsaved_); });
   best_unsaved_ = false;
   saved_step_ = progress_.step;
   last_save_ = Clock::now();

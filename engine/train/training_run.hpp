@@ -49,7 +49,7 @@ class TrainingRun {
 
  private:
   using Clock = std::chrono::steady_clock;
-  /// Rows and time since the last report of a kind: for samples per second.
+  /// Rows and time since the last report of a kind: for samples per second. Validation and snapshots do not count.
   struct Meter {
     std::uint64_t samples = 0;
     Clock::time_point since = Clock::now();
@@ -65,6 +65,9 @@ class TrainingRun {
   void require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) const;
   void finish_epoch();
   bool judge_epoch(double score);
+  /// Runs `work` with the meters stopped.
+  template <class Work>
+  void off_the_clock(const Work& work);
   void save_if_due(bool epoch_ended);
   void save();
   [[nodiscard]] double monitored(const EpochReport& report) const;
