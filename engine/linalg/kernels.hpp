@@ -29,6 +29,14 @@ void multiply_by_derivative(Activation f, MatrixView<const T> z, MatrixView<cons
 template <class T>
 void sum_rows(MatrixView<const T> m, T* out);
 
+/// e[i] <- e^z[i] for i < n and z[i] <= 0; both may be the same memory.
+template <class T>
+void exponentials(const T* z, T* e, std::size_t n);
+
+/// p[i] <- sigmoid(z[i]), rest[i] <- log(1 + e^-|z[i]|) for i < n. p may be the same memory as z.
+template <class T>
+void logistic(const T* z, T* p, T* rest, std::size_t n);
+
 /// sum[i] <- sum[i] + term[i] for i < n.
 template <class T>
 void add_to(T* sum, const T* term, std::size_t n);

@@ -4,17 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
+#include "engine/linalg/kernels.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
 namespace {
-
-template <class T>
-T sigmoid(T z) {
-  const T e = std::exp(-std::abs(z));  // never overflows
-  return z < 0 ? e / (1 + e) : 1 / (1 + e);
-}
 
 // Losses of one output: `value` in float64, `slope` its derivative by the output. NaN stays NaN in both.
 
@@ -55,18 +51,6 @@ struct HuberError {  // delta 1
   }
 };
 
-struct BinaryCrossEntropy {  // of a logit: max(z, 0) - z y + log(1 + e^-|z|)
-  template <class T>
-  static double value(T logit, T y) {
-    const double z = logit;
-    return (z < 0 ? 0 : z) - z * static_cast<double>(y) + std::log1p(std::exp(-std::abs(z)));
-  }
-  template <class T>
-  static T slope(T logit, T y) {
-    return sigmoid(logit) - y;
-  }
-};
-
 template <class Term, class T>
 double sum_of_terms(MatrixView<const T> output, MatrixView<const T> y) {
   double sum = 0;
@@ -93,10 +77,52 @@ std::size_t class_of(T label, std::size_t classes, std::size_t row) {
   throw DataError(fmt::format("row {} of the minibatch: class index {} is not in [0, {})", row, label, classes));
 }
 
+/// Elements that are taken at once where intermediate numbers need room.
+constexpr std::size_t kChunk = 128;
+
+/// Calls body(first, count, p, rest) for chunks of a row of logits; p and rest as logistic() gives them.
+template <class T, class Body>
+void for_each_chunk(std::span<const T> logits, const Body& body) {
+  T p[kChunk];
+  T rest[kChunk];
+  for (std::size_t first = 0; first < logits.size(); first += kChunk) {
+    const std::size_t count = std::min(kChunk, logits.size() - first);
+    logistic<T>(logits.data() + first, p, rest, count);
+    body(first, count, p, rest);
+  }
+}
+
+/// Rows without gaps as one long row: one output, the usual case, would make rows of a single element.
+template <class T>
+MatrixView<T> as_one_row(MatrixView<T> m, bool contiguous) {
+  return contiguous ? MatrixView<T>(m.data, 1, m.rows * m.cols) : m;
+}
+
+/// Of logits: max(z, 0) - z y + log(1 + e^-|z|), whose derivative is sigmoid(z) - y. A delta without data is left out.
+template <class T>
+double binary_cross_entropies(MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta) {
+  const bool contiguous = output.stride == output.cols && y.stride == y.cols && delta.stride == delta.cols;
+  output = as_one_row(output, contiguous);
+  y = as_one_row(y, contiguous);
+  delta = as_one_row(delta, contiguous);
+  double sum = 0;
+  for (std::size_t r = 0; r < output.rows; ++r)
+    for_each_chunk(output.row(r), [&](std::size_t first, std::size_t count, const T* p, const T* rest) {
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto z = static_cast<double>(output(r, first + i));
+        const T label = y(r, first + i);
+        sum += (z < 0 ? 0 : z) - z * static_cast<double>(label) + static_cast<double>(rest[i]);
+        if (delta.data != nullptr) delta(r, first + i) = scale * (p[i] - label);
+      }
+    });
+  return sum;
+}
+
+/// NaN in the first place stays; anywhere else it turns up again in e^(z - max).
 template <class T>
 T largest(std::span<const T> row) {
   T m = row[0];
-  for (const T z : row) m = z > m || std::isnan(z) ? z : m;
+  for (const T z : row) m = z > m ? z : m;
   return m;
 }
 
@@ -109,20 +135,6 @@ double cross_entropy(std::span<const T> z, std::size_t label) {
   return std::log(sum) + static_cast<double>(m) - static_cast<double>(z[label]);
 }
 
-/// p <- softmax(z). Both may be the same memory. Returns log Σ e^z.
-template <class T>
-double softmax(std::span<const T> z, std::span<T> p) {
-  const T m = largest(z);
-  double sum = 0;
-  for (std::size_t c = 0; c < z.size(); ++c) {
-    p[c] = std::exp(z[c] - m);
-    sum += static_cast<double>(p[c]);
-  }
-  const T inverse = static_cast<T>(1 / sum);
-  for (T& probability : p) probability *= inverse;
-  return std::log(sum) + static_cast<double>(m);
-}
-
 template <class T>
 double cross_entropies(MatrixView<const T> output, MatrixView<const T> y) {
   double sum = 0;
@@ -130,17 +142,57 @@ double cross_entropies(MatrixView<const T> output, MatrixView<const T> y) {
   return sum;
 }
 
+/// e <- z - max(z) for one row; returns the maximum. Both may be the same memory.
+template <class T>
+T subtract_largest(std::span<const T> z, std::span<T> e) {
+  const T m = largest(z);
+  for (std::size_t c = 0; c < z.size(); ++c) e[c] = z[c] - m;
+  return m;
+}
+
+template <class T>
+void exponentiate(MatrixView<T> e) {
+  e = as_one_row(e, e.stride == e.cols);
+  for (std::size_t r = 0; r < e.rows; ++r) exponentials<T>(e.row(r).data(), e.row(r).data(), e.cols);
+}
+
+/// row <- factor * row / Σ row. Returns the sum.
+template <class T>
+double normalize(std::span<T> row, T factor) {
+  double sum = 0;
+  for (const T e : row) sum += static_cast<double>(e);
+  const T ratio = static_cast<T>(static_cast<double>(factor) / sum);
+  for (T& e : row) e *= ratio;
+  return sum;
+}
+
 template <class T>
 double cross_entropies_and_slopes(MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta) {
   double sum = 0;
   for (std::size_t r = 0; r < output.rows; ++r) {
-    const std::size_t label = class_of(y(r, 0), output.cols, r);
-    const auto logit = static_cast<double>(output(r, label));  // before delta overwrites it
-    sum += softmax(output.row(r), delta.row(r)) - logit;
-    delta(r, label) -= 1;
-    for (T& d : delta.row(r)) d *= scale;
+    const auto logit = static_cast<double>(output(r, class_of(y(r, 0), output.cols, r)));  // delta may overwrite it
+    sum += static_cast<double>(subtract_largest(output.row(r), delta.row(r))) - logit;
+  }
+  exponentiate(delta);
+  for (std::size_t r = 0; r < output.rows; ++r) {
+    sum += std::log(normalize(delta.row(r), scale));
+    delta(r, class_of(y(r, 0), output.cols, r)) -= scale;
   }
   return sum;
+}
+
+template <class T>
+void to_softmax(MatrixView<T> output) {
+  for (std::size_t r = 0; r < output.rows; ++r) subtract_largest<T>(output.row(r), output.row(r));
+  exponentiate(output);
+  for (std::size_t r = 0; r < output.rows; ++r) normalize(output.row(r), T{1});
+}
+
+template <class T>
+void to_sigmoid(std::span<T> row) {
+  for_each_chunk<T>(row, [&](std::size_t first, std::size_t count, const T* p, const T*) {
+    std::copy_n(p, count, row.data() + first);
+  });
 }
 
 }  // namespace
@@ -161,7 +213,7 @@ double loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y) {
     case Loss::kHuber:
       return sum_of_terms<HuberError>(output, y);
     case Loss::kBinaryCrossEntropy:
-      return sum_of_terms<BinaryCrossEntropy>(output, y);
+      return binary_cross_entropies(output, y, T{0}, MatrixView<T>{});
     case Loss::kCategoricalCrossEntropy:
       return cross_entropies(output, y);
   }
@@ -178,7 +230,7 @@ double loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T>
     case Loss::kHuber:
       return sum_and_slopes<HuberError>(output, y, scale, delta);
     case Loss::kBinaryCrossEntropy:
-      return sum_and_slopes<BinaryCrossEntropy>(output, y, scale, delta);
+      return binary_cross_entropies(output, y, scale, delta);
     case Loss::kCategoricalCrossEntropy:
       return cross_entropies_and_slopes(output, y, scale, delta);
   }
@@ -187,14 +239,9 @@ double loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T>
 
 template <class T>
 void to_prediction(Loss loss, MatrixView<T> output) {
-  if (!is_classification(loss)) return;
-  for (std::size_t r = 0; r < output.rows; ++r) {
-    const std::span<T> row = output.row(r);
-    if (loss == Loss::kCategoricalCrossEntropy)
-      softmax<T>(row, row);
-    else
-      std::transform(row.begin(), row.end(), row.begin(), sigmoid<T>);
-  }
+  if (loss == Loss::kCategoricalCrossEntropy) to_softmax(output);
+  if (loss != Loss::kBinaryCrossEntropy) return;
+  for (std::size_t r = 0; r < output.rows; ++r) to_sigmoid(output.row(r));
 }
 
 #define GRADLOOM_INSTANTIATE(T)                                                                     \
