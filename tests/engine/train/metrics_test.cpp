@@ -1,5 +1,6 @@
 #include "engine/train/metrics.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
