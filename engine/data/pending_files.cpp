@@ -1,0 +1,51 @@
+#include "engine/data/pending_files.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+namespace fs = std::filesystem;
+
+void remove_quietly(const std::string& path) {
+  std::error_code ignored;  // also runs while an exception is on its way, which says more than this could
+  fs::remove(path, ignored);
+}
+
+}  // namespace
+
+PendingFiles::~PendingFiles() {
+  for (const Pending& file : files_) remove_quietly(file.temporary);
+}
+
+std::string PendingFiles::add(const std::string& path) {
+  const fs::path target(path);
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored))
+    throw ConfigError(fmt::format("output {}: there is no folder {}; create it first", path, folder.string()));
+  if (!target.has_filename() || fs::is_directory(target, ignored))
+    throw ConfigError(fmt::format("output {}: is a folder; name a file, such as data.h5", path));
+  const fs::path temporary = folder / fmt::format(".{}.tmp-{}", target.filename().string(), ::getpid());
+  files_.push_back({temporary.string(), path});
+  return files_.back().temporary;
+}
+
+void PendingFiles::publish() {
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    std::error_code error;
+    fs::rename(files_[i].temporary, files_[i].path, error);
+    if (!error) continue;
+    for (std::size_t done = 0; done < i; ++done) remove_quietly(files_[done].path);
+    throw FileError(fmt::format("{}: rename failed: {}", files_[i].path, error.message()));
+  }
+  files_.clear();
+}
+
+}  // namespace gradloom
