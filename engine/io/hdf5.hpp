@@ -10,8 +10,8 @@
 
 #include "gradloom/matrix.hpp"
 
-/// The one home of the HDF5 C API. No hid_t leaves hdf5.cpp; the library's own error printing is off. All calls are
-/// for one thread at a time (the library holds one global lock).
+/// The one home of the HDF5 C API. No hid_t leaves the hdf5*.cpp files; the library's own error printing is off. All
+/// calls are for one thread at a time (the library holds one global lock).
 namespace gradloom::h5 {
 
 enum class TypeClass { kInteger, kFloat, kBoolean, kString, kOther };  ///< kBoolean: h5py's two-valued enumeration
@@ -32,9 +32,9 @@ struct DatasetInfo {
 
 /// Layout of a data set that grows by rows.
 struct RowsOptions {
-  std::size_t cols = 0;       ///< 0: a one-dimensional set
-  std::size_t chunk_rows = 0; ///< 0: about 1 MiB a chunk
-  int deflate = 0;            ///< 0: none; else level 1..9 behind the shuffle filter
+  std::size_t cols = 0;        ///< 0: a one-dimensional set
+  std::size_t chunk_rows = 0;  ///< 0: about 1 MiB a chunk
+  int deflate = 0;             ///< 0: none; else level 1..9 behind the shuffle filter
 };
 
 /// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
@@ -95,7 +95,8 @@ class File {
   void write_attribute(const std::string& path, const std::string& name, const std::string& value);
   void write_attribute(const std::string& path, const std::string& name, const std::vector<std::string>& values);
 
-  /// Absent attributes give nothing; attributes of another kind are DataError. Integers are converted.
+  /// Absent attributes give nothing; attributes of another kind are DataError. Integers are converted. Strings of
+  /// variable length count as absent.
   [[nodiscard]] std::optional<std::uint64_t> uint_attribute(const std::string& path, const std::string& name) const;
   [[nodiscard]] std::optional<double> double_attribute(const std::string& path, const std::string& name) const;
   [[nodiscard]] std::optional<std::string> string_attribute(const std::string& path, const std::string& name) const;
