@@ -1,0 +1,64 @@
+#include "engine/io/input_file.hpp"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+constexpr unsigned kBufferBytes = 256 << 10;
+constexpr std::size_t kMostPerCall = 1 << 30;  // gzread counts in int
+// Deflate never inflates to more than 1032 times its size (zlib, "Technical Details": maximum compression factor).
+constexpr std::uint64_t kDeflateFactor = 1032;
+
+gzFile handle(void* file) { return static_cast<gzFile>(file); }
+
+}  // namespace
+
+InputFile::InputFile(const std::string& path) : path_(path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::not_found)
+    throw ConfigError(fmt::format("{}: there is no such file", path));
+  if (std::filesystem::is_directory(status)) throw ConfigError(fmt::format("{}: is a folder, not a file", path));
+  errno = 0;
+  gzFile opened = gzopen(path.c_str(), "rb");
+  if (opened == nullptr) throw FileError(fmt::format("{}: open failed: {}", path, std::strerror(errno)));
+  gzbuffer(opened, kBufferBytes);
+  file_ = opened;
+}
+
+InputFile::~InputFile() { gzclose_r(handle(file_)); }
+
+std::size_t InputFile::read(std::span<char> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const std::size_t wanted = std::min(out.size() - done, kMostPerCall);
+    const int count = gzread(handle(file_), out.data() + done, static_cast<unsigned>(wanted));
+    if (count > 0) done += static_cast<std::size_t>(count);
+    int code = Z_OK;
+    const char* reason = gzerror(handle(file_), &code);
+    if (code == Z_ERRNO) throw FileError(fmt::format("{}: read failed: {}", path_, std::strerror(errno)));
+    if (code != Z_OK && code != Z_STREAM_END)
+      throw DataError(fmt::format("{}: gzip data are damaged or cut short ({})", path_, reason));
+    if (count <= 0) break;
+  }
+  return done;
+}
+
+std::uint64_t InputFile::most_bytes() const {
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path_, error);
+  if (error) throw FileError(fmt::format("{}: stat failed: {}", path_, error.message()));
+  return gzdirect(handle(file_)) != 0 ? size : size * kDeflateFactor;
+}
+
+}  // namespace gradloom

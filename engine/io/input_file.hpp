@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace gradloom {
+
+/// Reads a file from its beginning; gzip is inflated on the way, found by its content.
+class InputFile {
+ public:
+  /// ConfigError where there is no such file; FileError where it cannot be opened.
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// The next bytes: fewer than asked for only at the end. DataError where gzip data are damaged or cut short;
+  /// FileError where reading fails.
+  std::size_t read(std::span<char> out);
+  /// Bytes that the whole file can hold: its size, or for gzip what deflate can make of that at most.
+  [[nodiscard]] std::uint64_t most_bytes() const;
+
+ private:
+  std::string path_;
+  void* file_ = nullptr;  ///< zlib's gzFile
+};
+
+}  // namespace gradloom
