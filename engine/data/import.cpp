@@ -1,0 +1,48 @@
+#include "gradloom/import.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "engine/data/import_csv.hpp"
+#include "engine/data/import_idx.hpp"
+#include "engine/data/import_parts.hpp"
+#include "engine/io/idx.hpp"
+#include "engine/io/input_file.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+// Formats that are neither text nor IDX, told by their first bytes.
+void refuse_foreign(const std::string& path) {
+  InputFile input(path);
+  std::array<char, 6> bytes{};
+  const std::string_view start(bytes.data(), input.read(bytes));
+  if (start.starts_with("\x89HDF"))
+    throw ConfigError(fmt::format("{}: is an HDF5 file already; name it in data.train as it is", path));
+  if (start.starts_with("\x93NUMPY") || start.starts_with("PK"))
+    throw ConfigError(fmt::format("{}: NPY and NPZ cannot be imported yet; write HDF5 with h5py, or CSV", path));
+}
+
+bool is_named_like_idx(const std::string& path) {
+  return path.find("-ubyte") != std::string::npos || path.ends_with(".idx") || path.ends_with(".idx.gz");
+}
+
+}  // namespace
+
+ImportReport import_data(const ImportOptions& options) {
+  if (options.sources.empty()) throw ConfigError("import: names no source");
+  if (options.output.empty()) throw ConfigError("import: --output FILE.h5 is missing");
+  for (const std::string& source : options.sources) refuse_foreign(source);
+  require_sound_outputs(options);
+  const std::string& first = options.sources.front();
+  if (looks_like_idx(first) || is_named_like_idx(first)) return import_idx(options);
+  if (options.scale != 1)
+    throw ConfigError("--scale is for IDX images; data.standardize scales columns while training");
+  return import_csv(options);
+}
+
+}  // namespace gradloom

@@ -1,0 +1,121 @@
+#include "engine/data/import_idx.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "engine/data/import_parts.hpp"
+#include "engine/data/import_writer.hpp"
+#include "engine/io/idx.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+constexpr std::size_t kBlockElements = 128 << 10;
+constexpr std::int64_t kMostClasses = 10'000;
+
+void require_idx_options(const ImportOptions& options) {
+  if (options.sources.size() > 2)
+    throw ConfigError(
+        fmt::format("import: takes one IDX file of images and at most one of labels, not {}", options.sources.size()));
+  if (!options.targets.empty() || !options.categorical.empty() || options.header != HeaderMode::kDetect)
+    throw ConfigError("import: --target, --categorical and --header are for CSV; the second IDX file holds the labels");
+  if (!std::isfinite(options.scale) || options.scale == 0)
+    throw ConfigError(fmt::format("--scale {}: must be a number other than 0", options.scale));
+}
+
+// Class indices, a byte or more each in the file: small beside the images.
+std::vector<double> read_labels(const std::string& path) {
+  IdxReader reader(path);
+  if (reader.shape().size() != 1 || reader.type() == IdxType::kFloat || reader.type() == IdxType::kDouble)
+    throw DataError(fmt::format("{}: holds no labels (one dimension of whole numbers); the images come first", path));
+  std::vector<double> labels(static_cast<std::size_t>(reader.rows()));
+  reader.read(labels);
+  reader.require_end();
+  for (std::size_t row = 0; row < labels.size(); ++row) {
+    if (labels[row] < 0 || labels[row] >= static_cast<double>(kMostClasses))
+      throw DataError(
+          fmt::format("{}: row {}: label {} must be from 0 to {}", path, row, labels[row], kMostClasses - 1));
+  }
+  return labels;
+}
+
+std::vector<std::string> class_names(const std::vector<double>& labels) {
+  std::vector<std::string> names;
+  const auto classes = static_cast<std::size_t>(*std::max_element(labels.begin(), labels.end())) + 1;
+  for (std::size_t i = 0; i < classes; ++i) names.push_back(fmt::format("{}", i));
+  return names;
+}
+
+ImportLayout layout_of(const IdxReader& images, const std::optional<std::vector<double>>& labels) {
+  ImportLayout layout;
+  for (std::size_t j = 0; j < images.row_elements(); ++j) layout.features.push_back(fmt::format("x{}", j));
+  if (!labels) return layout;
+  layout.targets = {"label"};
+  layout.classes = class_names(*labels);
+  return layout;
+}
+
+template <class X>
+std::vector<ImportedFile> write_rows(IdxReader& images, const std::optional<std::vector<double>>& labels,
+                                     const PartPlan& plan, const ImportLayout& layout, double scale) {
+  ImportWriter<X> writer(plan, layout);
+  const std::size_t width = images.row_elements();
+  const std::size_t block_rows = std::max<std::size_t>(kBlockElements / width, 1);
+  std::vector<double> block;
+  std::vector<X> x(width);
+  for (std::uint64_t first = 0; first < images.rows(); first += block_rows) {
+    const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(block_rows, images.rows() - first));
+    block.resize(rows * width);
+    images.read(block);
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t j = 0; j < width; ++j) x[j] = static_cast<X>(block[i * width + j] * scale);
+      const std::size_t labelled = labels ? 1 : 0;
+      writer.append(x, {labels ? labels->data() + first + i : nullptr, labelled});
+    }
+  }
+  images.require_end();
+  return writer.finish();
+}
+
+// The smallest element type that holds the values as they are; floats once they are scaled.
+std::vector<ImportedFile> write_as_typed(IdxReader& images, const std::optional<std::vector<double>>& labels,
+                                         const PartPlan& plan, const ImportLayout& layout, double scale) {
+  const IdxType type = images.type();
+  if (type == IdxType::kDouble || (type == IdxType::kInt32 && scale != 1))
+    return write_rows<double>(images, labels, plan, layout, scale);
+  if (type == IdxType::kFloat || scale != 1) return write_rows<float>(images, labels, plan, layout, scale);
+  if (type == IdxType::kUint8) return write_rows<std::uint8_t>(images, labels, plan, layout, scale);
+  return write_rows<std::int32_t>(images, labels, plan, layout, scale);
+}
+
+}  // namespace
+
+ImportReport import_idx(const ImportOptions& options) {
+  require_idx_options(options);
+  IdxReader images(options.sources.front());
+  if (images.rows() == 0) throw DataError(fmt::format("{}: holds no rows", images.path()));
+  std::optional<std::vector<double>> labels;
+  if (options.sources.size() == 2) {
+    labels = read_labels(options.sources.back());
+    if (labels->size() != images.rows())
+      throw DataError(fmt::format("{}: holds {} labels for the {} rows of {}", options.sources.back(), labels->size(),
+                                  images.rows(), images.path()));
+  } else if (options.classify) {
+    throw ConfigError("--classify needs a second IDX file, the labels");
+  }
+  const PartPlan plan = plan_parts(options, images.rows());
+  const ImportLayout layout = layout_of(images, labels);
+  ImportReport report;
+  report.files = write_as_typed(images, labels, plan, layout, options.scale);
+  report.source_rows = images.rows();
+  report.features = layout.features.size();
+  report.outputs = layout.targets.size();
+  report.class_names = layout.classes;
+  return report;
+}
+
+}  // namespace gradloom

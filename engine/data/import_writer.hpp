@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/data/import_parts.hpp"
+#include "engine/data/pending_files.hpp"
+#include "engine/io/hdf5.hpp"
+
+namespace gradloom {
+
+/// What the files of an import hold beside their rows.
+struct ImportLayout {
+  std::vector<std::string> features;  ///< names of the columns of /x
+  std::vector<std::string> targets;   ///< names of the columns of /y; empty: no /y
+  std::vector<std::string> classes;   ///< not empty: /y holds class indices, (rows)
+};
+
+/// Writes the parts of an import in blocks of rows; they appear together when finish() is called, or never.
+/// X: the element type of /x. /y is float64 (rows, targets), or int32 (rows) for classes.
+template <class X>
+class ImportWriter {
+ public:
+  ImportWriter(const PartPlan& plan, ImportLayout layout);
+
+  /// The next row, numbered from 0; y holds the targets or the class index.
+  void append(std::span<const X> x, std::span<const double> y);
+  std::vector<ImportedFile> finish();
+
+ private:
+  struct Part {
+    std::string path;
+    h5::File file;
+    std::uint64_t rows = 0;
+    std::vector<X> x;
+    std::vector<double> y;
+  };
+  void create(Part& part) const;
+  void flush(Part& part);
+
+  const PartPlan& plan_;  ///< must outlive the writer
+  ImportLayout layout_;
+  PendingFiles pending_;
+  std::vector<Part> parts_;         ///< those that have rows
+  std::vector<std::size_t> index_;  ///< part of the plan -> place in parts_
+  std::uint64_t next_row_ = 0;
+  std::vector<std::int32_t> labels_;
+};
+
+}  // namespace gradloom
