@@ -26,17 +26,11 @@ struct Distribution {
   }
 };
 
-Initializer resolve(Initializer init, Activation f) {
-  if (init != Initializer::kAuto) return init;
-  const bool saturates = f == Activation::kSigmoid || f == Activation::kTanh || f == Activation::kLinear;
-  return saturates ? Initializer::kXavierUniform : Initializer::kHeUniform;
-}
-
 Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
   using Kind = Distribution::Kind;
   const auto fan_in = static_cast<double>(layer.inputs);
   const auto fan_sum = static_cast<double>(layer.inputs + layer.units);
-  switch (resolve(init, layer.activation)) {
+  switch (init) {
     case Initializer::kXavierUniform:
       return {Kind::kUniform, std::sqrt(6 / fan_sum)};
     case Initializer::kXavierNormal:
@@ -49,10 +43,20 @@ Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
       return {Kind::kNormal, std::sqrt(1 / fan_in)};
     case Initializer::kNormal:
       return {Kind::kNormal, 1};
+    case Initializer::kAuto: {
+      const bool saturates = layer.activation == Activation::kSigmoid || layer.activation == Activation::kTanh;
+      return {Kind::kUniform, saturates ? std::sqrt(6 / fan_sum) : std::sqrt(1 / fan_in)};
+    }
     case Initializer::kZeros:
-    case Initializer::kAuto:  // resolved above
       break;
   }
+  return {};
+}
+
+Distribution bias_distribution(Initializer init, const LayerLayout& layer) {
+  const bool saturates = layer.activation == Activation::kSigmoid || layer.activation == Activation::kTanh;
+  if (init == Initializer::kNormal || (init == Initializer::kAuto && !saturates))
+    return weight_distribution(init, layer);
   return {};
 }
 
@@ -68,9 +72,9 @@ void initialize(Initializer init, const ParameterLayout& layout, std::uint64_t s
     const std::size_t count = layer.units * layer.inputs;
     T* weight = parameters + layer.weight_offset;
     for (std::size_t i = 0; i < count; ++i) weight[i] = static_cast<T>(weights.draw(random, i));
-    if (init != Initializer::kNormal) continue;
+    const Distribution biases = bias_distribution(init, layer);
     T* bias = parameters + layer.bias_offset;  // counters go on where the weights' end
-    for (std::size_t u = 0; u < layer.units; ++u) bias[u] = static_cast<T>(weights.draw(random, count + u));
+    for (std::size_t u = 0; u < layer.units; ++u) bias[u] = static_cast<T>(biases.draw(random, count + u));
   }
 }
 

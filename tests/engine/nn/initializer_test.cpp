@@ -42,22 +42,23 @@ TEST_CASE("initial weights have the spread that their authors give", "[nn]") {
     double deviation;
     bool uniform;
   };
-  const double xavier = std::sqrt(2.0 / (kInputs + kUnits)), he = std::sqrt(2.0 / kInputs);
+  const double xavier = std::sqrt(2.0 / (kInputs + kUnits)), he = std::sqrt(2.0 / kInputs),
+               torch = std::sqrt(1.0 / 3 / kInputs);  // uniform in +-1/sqrt(fan-in)
   const Expected table[] = {{Initializer::kXavierUniform, Activation::kRelu, xavier, true},
                             {Initializer::kXavierNormal, Activation::kRelu, xavier, false},
                             {Initializer::kHeUniform, Activation::kTanh, he, true},
                             {Initializer::kHeNormal, Activation::kTanh, he, false},
                             {Initializer::kLecunNormal, Activation::kTanh, std::sqrt(1.0 / kInputs), false},
                             {Initializer::kNormal, Activation::kTanh, 1, false},
-                            {Initializer::kAuto, Activation::kLinear, xavier, true},
+                            {Initializer::kAuto, Activation::kLinear, torch, true},
                             {Initializer::kAuto, Activation::kSigmoid, xavier, true},
                             {Initializer::kAuto, Activation::kTanh, xavier, true},
-                            {Initializer::kAuto, Activation::kRelu, he, true},
-                            {Initializer::kAuto, Activation::kLeakyRelu, he, true},
-                            {Initializer::kAuto, Activation::kElu, he, true},
-                            {Initializer::kAuto, Activation::kGelu, he, true},
-                            {Initializer::kAuto, Activation::kSilu, he, true},
-                            {Initializer::kAuto, Activation::kSoftplus, he, true}};
+                            {Initializer::kAuto, Activation::kRelu, torch, true},
+                            {Initializer::kAuto, Activation::kLeakyRelu, torch, true},
+                            {Initializer::kAuto, Activation::kElu, torch, true},
+                            {Initializer::kAuto, Activation::kGelu, torch, true},
+                            {Initializer::kAuto, Activation::kSilu, torch, true},
+                            {Initializer::kAuto, Activation::kSoftplus, torch, true}};
   const double n = kInputs * kUnits;
   for (const auto& [init, activation, deviation, uniform] : table) {
     INFO(to_string(init) << " before " << to_string(activation));
@@ -73,20 +74,22 @@ TEST_CASE("initial weights have the spread that their authors give", "[nn]") {
   }
 }
 
-TEST_CASE("biases are zero, except for standard-normal parameters; gaps always are", "[nn]") {
-  const ParameterLayout layout(3, std::vector<LayerSpec>{{5, Activation::kRelu}, {2, Activation::kLinear}});
+TEST_CASE("biases are zero, but for standard-normal parameters and auto outside sigmoid and tanh", "[nn]") {
+  const ParameterLayout layout(3, std::vector<LayerSpec>{{5, Activation::kRelu}, {2, Activation::kTanh}});
   for (const auto init : {Initializer::kAuto, Initializer::kNormal, Initializer::kZeros, Initializer::kHeNormal}) {
     INFO(to_string(init));
     std::vector<double> block(layout.size(), 77.0);
     initialize(init, layout, 4, block.data());
     std::size_t zeros = 0;
     for (std::size_t l = 0; l < layout.depth(); ++l)
-      for (const double b : layout.bias(block.data(), l)) CHECK((b == 0) == (init != Initializer::kNormal));
+      for (const double b : layout.bias(block.data(), l))
+        CHECK((b != 0) == (init == Initializer::kNormal || (init == Initializer::kAuto && l == 0)));
     for (const double p : block) zeros += p == 0 ? 1 : 0;
     const std::size_t drawn = init == Initializer::kZeros    ? 0
                               : init == Initializer::kNormal ? layout.parameter_count()
+                              : init == Initializer::kAuto   ? layout.parameter_count() - 2
                                                              : layout.parameter_count() - 7;
-    CHECK(zeros == layout.size() - drawn);
+    CHECK(zeros == layout.size() - drawn);  // the gaps between tensors are zero too
   }
 }
 
