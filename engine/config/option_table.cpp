@@ -5,8 +5,7 @@
 #include "engine/config/option_kinds.hpp"
 
 /// Maps a Config, constant or not, to one of its members.
-#define GRADLOOM_MEMBER(path) \
-  [](auto& config) -> auto& { return config.path; }
+#define GRADLOOM_MEMBER(path) ([](auto& config) -> auto& { return (config.path); })
 
 namespace gradloom {
 namespace {
