@@ -1,69 +1,20 @@
 #include "gradloom/import.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <set>
+#include <utility>
 
-#include "engine/data/import_cell.hpp"
-#include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
-#include "support/catch.hpp"
-#include "support/temporary_folder.hpp"
-#include "support/throws.hpp"
+#include "tests/engine/data/import_fixture.hpp"
 
 namespace gradloom {
 namespace {
 
 using testing::has_text;
+using testing::Import;
 using testing::message_of;
-using Strings = std::vector<std::string>;
-using Values = std::vector<double>;
-using Shape = std::vector<std::uint64_t>;
-
-Values values_of(const h5::File& file, const std::string& path) {
-  const Shape shape = file.info(path).shape;
-  const std::size_t rows = shape[0], cols = shape.size() == 2 ? shape[1] : 1;
-  Values values(rows * cols);
-  file.read_rows<double>(path, 0, {values.data(), rows, cols});
-  return values;
-}
-
-/// Sources and outputs of one test in a folder of their own.
-class Import {
- public:
-  ImportOptions options;
-  ImportReport report;
-
-  explicit Import(const std::string& text = "", const std::string& name = "data.csv") {
-    options.output = folder_ / "out.h5";
-    if (!text.empty()) add(text, name);
-  }
-  void add(const std::string& text, const std::string& name) {
-    std::ofstream(folder_ / name, std::ios::binary) << text;
-    options.sources.push_back(folder_ / name);
-  }
-  void run() { report = import_data(options); }
-  [[nodiscard]] h5::File file(const std::string& name = "out.h5") const { return h5::File::open(folder_ / name); }
-  [[nodiscard]] Values x(const std::string& name = "out.h5") const { return values_of(file(name), "/x"); }
-  [[nodiscard]] Values y(const std::string& name = "out.h5") const { return values_of(file(name), "/y"); }
-  [[nodiscard]] Strings names() const { return file().strings_attribute("/x", "names").value_or(Strings{}); }
-  [[nodiscard]] Strings classes() const { return file().strings_attribute("/y", "classes").value_or(Strings{}); }
-
-  /// The refusal's message; nothing but the sources may be left.
-  template <class E>
-  std::string refusal() {
-    const std::string message = message_of<E>([&] { run(); });
-    CHECK(folder_.entries() == options.sources.size());
-    CHECK(message.find('\n') == std::string::npos);
-    return message;
-  }
-  [[nodiscard]] const testing::TemporaryFolder& folder() const { return folder_; }
-
- private:
-  testing::TemporaryFolder folder_;
-};
+using testing::Shape;
+using testing::Strings;
+using testing::Values;
 
 const std::string kHousing =
     "longitude,total_rooms,total_bedrooms,median_house_value,ocean_proximity\n"
@@ -73,19 +24,6 @@ const std::string kHousing =
     "-122.25,1274.0,235.0,341300.0,INLAND\n";
 
 }  // namespace
-
-TEST_CASE("cells are numbers, missing, text or not finite") {
-  const auto kind = [](std::string_view text) { return parse_cell(text).kind; };
-  for (const char* text : {"1", " -2.5 ", "+3", "1e5", ".5", "5.", "-0", "1E-300", "1e-999"})
-    CHECK(kind(text) == CellKind::kNumber);
-  CHECK(parse_cell("+1e5").number == 1e5);
-  CHECK(parse_cell("0.1").number == 0.1);
-  for (const char* text : {"", "  ", "?", "NA", "n/a", "NaN", "nan", "NULL", "null", "-nan"})
-    CHECK(kind(text) == CellKind::kMissing);
-  for (const char* text : {"inf", "-Infinity", "1e999"}) CHECK(kind(text) == CellKind::kNotFinite);
-  for (const char* text : {"a", "1x", "+-1", "+", "-", "1,5", "0x10", "1 2", "nano", "e5"})
-    CHECK(kind(text) == CellKind::kText);
-}
 
 TEST_CASE("a table with a text column and a missing cell becomes a data set") {
   Import import(kHousing);
@@ -252,86 +190,6 @@ TEST_CASE("several sources form one table") {
   import.add("a,c\n7,8\n", "three.csv");
   std::filesystem::remove(import.options.output);
   CHECK_THAT(import.refusal<DataError>(), has_text("three.csv:1: the header differs from that of"));
-}
-
-TEST_CASE("a split is exact, disjoint, in order, and a function of the seed") {
-  std::string text;
-  for (int row = 0; row < 1003; ++row) text += std::to_string(row) + "," + std::to_string(2 * row) + "\n";
-  Import import(text);
-  import.options.targets = {"1"};
-  import.options.split = {0.8, 0.1, 0.1};
-  import.run();
-  CHECK(import.folder().entries() == 4);
-  CHECK(import.report.files.size() == 3);
-  const Values train = import.x("out.train.h5"), valid = import.x("out.valid.h5"), test = import.x("out.test.h5");
-  CHECK(train.size() == 802);  // ends at round(802.4), round(902.7), 1003
-  CHECK(valid.size() == 101);
-  CHECK(test.size() == 100);
-  std::set<double> all;
-  for (const Values& part : {train, valid, test}) {
-    CHECK(std::is_sorted(part.begin(), part.end()));
-    all.insert(part.begin(), part.end());
-  }
-  CHECK(all.size() == 1003);
-  const Values targets = import.y("out.test.h5");
-  for (std::size_t i = 0; i < test.size(); ++i) CHECK(targets[i] == 2 * test[i]);
-  import.run();
-  CHECK(import.x("out.test.h5") == test);
-  import.options.seed = 2;
-  import.run();
-  CHECK(import.x("out.test.h5") != test);
-
-  import.options.split = {0.75, 0, 0.25};
-  import.options.output = import.folder() / "b.h5";
-  import.run();
-  CHECK(import.x("b.train.h5").size() == 752);
-  CHECK_FALSE(std::filesystem::exists(import.folder() / "b.valid.h5"));
-  import.options.split = {0.5, 0.5};
-  import.options.output = import.folder() / "c";
-  import.run();
-  CHECK(import.x("c.test.h5").size() == 501);
-}
-
-TEST_CASE("with a split the means come from the training rows alone") {
-  std::string text = "a,b\n";
-  for (int row = 0; row < 200; ++row)
-    text += (row % 3 == 0 ? "" : std::to_string(row)) + "," + std::to_string(row) + "\n";
-  Import import(text);
-  import.options.missing = MissingCells::kMean;
-  import.options.split = {0.5, 0.5};
-  import.run();
-  const auto is_missing = [](double row) { return std::fmod(row, 3) == 0; };
-  const Values train = import.x("out.train.h5"), test = import.x("out.test.h5");
-  double sum = 0, count = 0;
-  for (std::size_t i = 0; i < train.size(); i += 2)
-    if (!is_missing(train[i + 1])) sum += train[i], ++count;
-  for (const Values& part : {train, test})
-    for (std::size_t i = 0; i < part.size(); i += 2)
-      CHECK(part[i] == (is_missing(part[i + 1]) ? sum / count : part[i + 1]));
-  CHECK(import.report.filled_cells == 67);
-}
-
-TEST_CASE("splits and outputs that cannot be are refused") {
-  Import import("1,2\n3,4\n5,6\n");
-  const auto refusal = [&](std::vector<double> split) {
-    import.options.split = std::move(split);
-    return import.refusal<ConfigError>();
-  };
-  CHECK_THAT(refusal({0.8, 0.1}), has_text("--split 0.8,0.1: must be"));
-  CHECK_THAT(refusal({1.0}), has_text("must be"));
-  CHECK_THAT(refusal({0.25, 0.25, 0.25, 0.25}), has_text("must be"));
-  CHECK_THAT(refusal({1.5, -0.5}), has_text("must be"));
-  import.options.split = {0.9, 0.05, 0.05};
-  CHECK_THAT(import.refusal<DataError>(), has_text("of 3 rows none are left for valid"));
-  import.options.split = {};
-  import.options.output = import.options.sources.front();
-  CHECK_THAT(import.refusal<ConfigError>(), has_text("would replace the source"));
-  import.options.output = import.folder() / "absent/out.h5";
-  CHECK_THAT(import.refusal<ConfigError>(), has_text("create it first"));
-  import.options.sources = {};
-  CHECK_THAT(message_of<ConfigError>([&] { import.run(); }), has_text("names no source"));
-  import.options.sources = {import.folder() / "nowhere.csv"};
-  CHECK_THAT(message_of<ConfigError>([&] { import.run(); }), has_text("nowhere.csv: there is no such file"));
 }
 
 TEST_CASE("sources of other kinds are refused") {
