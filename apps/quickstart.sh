@@ -18,7 +18,7 @@ cmake --build --preset release --target gradloom_program
 
 echo "3. Demo data: friedman1, with noise; other rows to train on than to be judged by"
 mkdir -p data
-[[ -f $train ]] || "$program" generate friedman1 --rows 50000 --noise 1 --seed 1 --output "$train"
+[[ -f $train ]] || "$program" generate friedman1 --rows 400000 --noise 1 --seed 1 --output "$train"
 [[ -f $test ]] || "$program" generate friedman1 --rows 10000 --noise 1 --seed 2 --output "$test"
 
 echo "4. Training: $config"

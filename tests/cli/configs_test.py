@@ -35,7 +35,7 @@ class ReadyConfigs(CliTest):
         return json.loads(out)
 
     def test_quickstart(self):
-        for part, rows, seed in (("train", 50000, 1), ("test", 10000, 2)):
+        for part, rows, seed in (("train", 400000, 1), ("test", 10000, 2)):
             self.run_program("generate", "friedman1", "--rows", rows, "--noise", 1, "--seed", seed,
                              "--output", f"data/quickstart.{part}.h5")
         self.assertGreater(self.train_and_score("quickstart", "data/quickstart.test.h5")["r2"], 0.93)

@@ -24,7 +24,7 @@ except ImportError:
 ROOT = pathlib.Path(os.environ.get("GRADLOOM_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 REAL_DATA = ROOT.parent / "shared" / "data"
 SEEDS = range(1, 6)
-EPOCHS, BATCH, RATE, MOMENTUM, HIDDEN = 40, 64, 0.03, 0.9, 16
+EPOCHS, BATCH, RATE, MOMENTUM, HIDDEN = 30, 32, 0.05, 0.9, 16
 
 
 def read_table(path):
