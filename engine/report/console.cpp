@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <optional>
 
 #include "engine/report/console_text.hpp"
 #include "gradloom/progress.hpp"
@@ -18,7 +19,29 @@ void write_text(std::FILE* out, const std::string& text) {
   std::fflush(out);
 }
 
-/// One line for each logged step and each epoch.
+using Clock = std::chrono::steady_clock;
+
+/// Lines at their own pace: the first, then none before `gap` has passed since the last one.
+class Pace {
+ public:
+  explicit Pace(Clock::duration gap) : gap_(gap) {}
+  bool due() {
+    const Clock::time_point now = Clock::now();
+    if (last_ && now - *last_ < gap_) return false;
+    last_ = now;
+    return true;
+  }
+
+ private:
+  Clock::duration gap_;
+  std::optional<Clock::time_point> last_;
+};
+
+constexpr auto kBetweenSteps = std::chrono::seconds(2);          // metrics.jsonl has all logged steps
+constexpr auto kBetweenEpochs = std::chrono::milliseconds(100);  // tiny networks: thousands of epochs a second
+constexpr auto kBetweenDrawings = std::chrono::milliseconds(100);
+
+/// A line for each epoch, and for a logged step where an epoch takes long.
 class PlainConsole final : public TrainingObserver {
  public:
   explicit PlainConsole(std::FILE* out) : out_(out) {}
@@ -28,14 +51,17 @@ class PlainConsole final : public TrainingObserver {
     write_text(out_, start_text(start));
   }
   void on_step(const StepReport& step, bool logged) override {
-    if (logged) write_text(out_, step_text(start_, step) + "\n");
+    if (logged && steps_.due()) write_text(out_, step_text(start_, step) + "\n");
   }
-  void on_epoch(const EpochReport& epoch) override { write_text(out_, epoch_text(start_, epoch) + "\n"); }
+  void on_epoch(const EpochReport& epoch) override {
+    if (epochs_.due() || epoch.step == start_.total_steps) write_text(out_, epoch_text(start_, epoch) + "\n");
+  }
   void on_warning(const std::string& line) override { write_text(out_, "warning: " + line + "\n"); }
 
  private:
   std::FILE* out_;  // must outlive the observer
   StartReport start_;
+  Pace steps_{kBetweenSteps}, epochs_{kBetweenEpochs};
 };
 
 /// A bar that is drawn over itself; epochs and warnings scroll away above it.
@@ -53,28 +79,19 @@ class BarConsole final : public TrainingObserver {
   }
 
   void on_step(const StepReport& step, bool /*logged*/) override {
-    const Clock::time_point now = Clock::now();
-    if (bar_shown_ && now - drawn_ < kBetweenDrawings && step.step != start_.total_steps) return;
-    drawn_ = now;
+    if (!drawings_.due() && bar_shown_ && step.step != start_.total_steps) return;
     bar_shown_ = true;
     write_text(out_, "\r" + bar(step) + "\x1b[K");
   }
 
   void on_epoch(const EpochReport& epoch) override {
-    const Clock::time_point now = Clock::now();
-    const bool last = epoch.step == start_.total_steps;
-    if (!last && now - epoch_shown_ < kBetweenDrawings) return;  // tiny networks: thousands of epochs a second
-    epoch_shown_ = now;
-    above_bar(epoch_text(start_, epoch));
+    if (epochs_.due() || epoch.step == start_.total_steps) above_bar(epoch_text(start_, epoch));
   }
 
   void on_warning(const std::string& line) override { above_bar("warning: " + line); }
   void on_end(const EndReport& /*end*/) override { clear_bar(); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr auto kBetweenDrawings = std::chrono::milliseconds(100);
-
   /// Rate and time left go by the mean of this session: they stay calm.
   [[nodiscard]] std::string bar(const StepReport& step) const {
     const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
@@ -105,7 +122,8 @@ class BarConsole final : public TrainingObserver {
 
   std::FILE* out_;  // must outlive the observer
   StartReport start_;
-  Clock::time_point began_, drawn_, epoch_shown_;
+  Clock::time_point began_;
+  Pace drawings_{kBetweenDrawings}, epochs_{kBetweenEpochs};
   bool bar_shown_ = false;
 };
 

@@ -114,7 +114,7 @@ TEST_CASE("The bar fits its width and shows how far training is", "[report]") {
   CHECK(end.find('>') == std::string::npos);
 }
 
-TEST_CASE("Without a terminal there is a line for each logged step and each epoch", "[report]") {
+TEST_CASE("Without a terminal there are plain lines for steps and epochs", "[report]") {
   const Captured out;
   const auto console = make_console_observer(out.file(), false);
   console->on_start(start_report());
