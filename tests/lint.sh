@@ -9,9 +9,10 @@ for tool in clang-format-14 clang-tidy-14; do
 done
 [[ -f build/release/compile_commands.json ]] || { echo "lint: run 'cmake --preset release' first" >&2; exit 1; }
 
+failed=0
 find include engine apps tests \( -name '*.hpp' -o -name '*.cpp' \) -print0 |
-  xargs -0 clang-format-14 --dry-run -Werror
-echo "lint: clang-format: every file as .clang-format asks"
+  xargs -0 clang-format-14 --dry-run -Werror || failed=1
+echo "lint: clang-format done"
 
 # Silent on success; on failure its findings, without the count of warnings in system headers.
 tidy_one() {
@@ -21,5 +22,6 @@ tidy_one() {
   return 1
 }
 export -f tidy_one
-find engine apps -name '*.cpp' -print0 | xargs -0 -n 1 -P "$(nproc)" bash -c 'tidy_one "$1"' _
-echo "lint: clang-tidy: no findings"
+find engine apps -name '*.cpp' -print0 | xargs -0 -n 1 -P "$(nproc)" bash -c 'tidy_one "$1"' _ || failed=1
+echo "lint: clang-tidy done"
+exit $failed
