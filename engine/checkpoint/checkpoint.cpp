@@ -202,7 +202,7 @@ Progress read_progress(const Reader& in) {
 }
 
 std::vector<double> read_moments(const Reader& in, const std::string& path, std::size_t size, bool positive) {
-  const auto values = read_vector<double>(in, path, size);
+  auto values = read_vector<double>(in, path, size);
   for (std::size_t i = 0; i < values.size(); ++i)
     in.require(std::isfinite(values[i]) && (!positive || values[i] > 0), path,
                fmt::format("holds {} as its element {}", values[i], i));

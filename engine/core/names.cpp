@@ -117,8 +117,8 @@ std::vector<std::string> enum_names() {
   return names;
 }
 
-#define GRADLOOM_INSTANTIATE(Enum)                                    \
-  template std::optional<Enum> from_string<Enum>(std::string_view);   \
+#define GRADLOOM_INSTANTIATE(Enum)                                  \
+  template std::optional<Enum> from_string<Enum>(std::string_view); \
   template std::vector<std::string> enum_names<Enum>()
 GRADLOOM_INSTANTIATE(Activation);
 GRADLOOM_INSTANTIATE(Loss);

@@ -11,10 +11,9 @@ CounterRandom::CounterRandom(std::uint64_t seed, RandomUse use, std::uint32_t st
     : seed_(seed), use_(static_cast<std::uint32_t>(use)), stream_(stream) {}
 
 std::array<std::uint32_t, 4> CounterRandom::words(std::uint64_t counter) const {
-  const r123::Philox4x32::ctr_type in = {{static_cast<std::uint32_t>(counter),
-                                          static_cast<std::uint32_t>(counter >> 32), use_, stream_}};
-  const r123::Philox4x32::key_type key = {
-      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
+  const r123::Philox4x32::ctr_type in = {
+      {static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32), use_, stream_}};
+  const r123::Philox4x32::key_type key = {{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
   const auto out = r123::Philox4x32{}(in, key);
   return {out[0], out[1], out[2], out[3]};
 }

@@ -199,6 +199,7 @@ void restore_targets(const Standardization& s, MatrixView<T> y) {
   map_columns(y, s.y_mean, s.y_scale, restored);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type's name takes none
 #define GRADLOOM_INSTANTIATE(T)                                                              \
   template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t); \
   template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                      \
@@ -209,5 +210,6 @@ void restore_targets(const Standardization& s, MatrixView<T> y) {
 GRADLOOM_INSTANTIATE(float);
 GRADLOOM_INSTANTIATE(double);
 #undef GRADLOOM_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace gradloom

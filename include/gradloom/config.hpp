@@ -30,8 +30,8 @@ struct Config {
     std::string targets = "y";
     Standardize standardize = Standardize::kNone;
     Shuffle shuffle = Shuffle::kFull;
-    std::uint64_t memory = 0;   ///< bytes; 0: a quarter of RAM
-    std::size_t prefetch = 2;   ///< groups of minibatches gathered ahead by a thread beside the step; 0: none
+    std::uint64_t memory = 0;  ///< bytes; 0: a quarter of RAM
+    std::size_t prefetch = 2;  ///< groups of minibatches gathered ahead by a thread beside the step; 0: none
   } data;
 
   struct Model {

@@ -21,9 +21,7 @@ struct Dataset {
   [[nodiscard]] std::size_t rows() const { return x.rows(); }
   [[nodiscard]] std::size_t features() const { return x.cols(); }
   [[nodiscard]] std::size_t outputs() const { return y.cols(); }
-  [[nodiscard]] std::uint64_t source_row(std::size_t row) const {
-    return source_rows.empty() ? row : source_rows[row];
-  }
+  [[nodiscard]] std::uint64_t source_row(std::size_t row) const { return source_rows.empty() ? row : source_rows[row]; }
 };
 
 }  // namespace gradloom

@@ -13,7 +13,7 @@ namespace gradloom {
 struct Metrics {
   std::uint64_t rows = 0;
   double loss = 0;  ///< the one that training minimises, on standardized targets where they were standardized
-  std::optional<double> accuracy;  ///< cross-entropies
+  std::optional<double> accuracy;       ///< cross-entropies
   std::optional<double> rmse, mae, r2;  ///< the other losses; R² is NaN where an output is constant
 };
 

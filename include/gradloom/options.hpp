@@ -16,16 +16,7 @@ enum class Activation { kLinear, kSigmoid, kTanh, kRelu, kLeakyRelu, kElu, kGelu
 /// CrossEntropyLoss (mean over rows; targets are class indices).
 enum class Loss { kMse, kMae, kHuber, kBinaryCrossEntropy, kCategoricalCrossEntropy };
 
-enum class Initializer {
-  kAuto,
-  kXavierUniform,
-  kXavierNormal,
-  kHeUniform,
-  kHeNormal,
-  kLecunNormal,
-  kNormal,
-  kZeros
-};
+enum class Initializer { kAuto, kXavierUniform, kXavierNormal, kHeUniform, kHeNormal, kLecunNormal, kNormal, kZeros };
 
 enum class Precision { kFloat32, kFloat64 };
 enum class Standardize { kNone, kFeatures, kTargets, kBoth };

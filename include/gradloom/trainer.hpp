@@ -14,11 +14,11 @@
 namespace gradloom {
 
 struct StartReport {
-  std::string run_dir;               ///< empty for training in memory
-  std::string resumed_from;          ///< checkpoint, or empty
+  std::string run_dir;       ///< empty for training in memory
+  std::string resumed_from;  ///< checkpoint, or empty
   std::uint64_t training_rows = 0, validation_rows = 0, parameters = 0, steps_per_epoch = 0;
-  std::uint64_t total_steps = 0;     ///< by epochs and max-steps
-  std::uint64_t step = 0;            ///< where the run starts from
+  std::uint64_t total_steps = 0;  ///< by epochs and max-steps
+  std::uint64_t step = 0;         ///< where the run starts from
   std::size_t features = 0, outputs = 0, shards = 0, shard_rows = 0, threads = 0;
 };
 
