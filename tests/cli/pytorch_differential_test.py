@@ -1,0 +1,276 @@
+"""The same training job, step by step, in Gradloom and in PyTorch.
+
+Each case draws a network, a loss and an optimizer. Gradloom writes its initial parameters, PyTorch starts from them and
+sees the same minibatches in the same order, and after some steps both must hold the same parameters, momentum buffers
+and losses. Metrics are worked out again with NumPy.
+"""
+
+import dataclasses
+import json
+import shutil
+import unittest
+
+import h5py
+import numpy as np
+
+from support import CliTest
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+ACTIVATIONS = {"linear": "Identity", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU", "leaky-relu": "LeakyReLU",
+               "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "softplus": "Softplus"}
+LOSSES = {"mse": "MSELoss", "mae": "L1Loss", "huber": "HuberLoss", "binary-cross-entropy": "BCEWithLogitsLoss",
+          "categorical-cross-entropy": "CrossEntropyLoss"}
+INITIALIZERS = ["auto", "xavier-uniform", "xavier-normal", "he-uniform", "he-normal", "lecun-normal", "normal", "zeros"]
+STEPS = 25
+
+# Two correct programs add in different orders: a gradient differs by some tens of roundings of its terms, and every
+# step carries the difference on, amplified a little by curvature and momentum. Allowed are thousands of roundings of
+# float64 and a hundred of float32, several times what is seen; a wrong factor, term or row shows from 1e-4 up.
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
+EXACT = {"float64": 1e-13, "float32": 1e-6}  # of one evaluation: no steps to amplify it
+
+
+@dataclasses.dataclass
+class Case:
+    """A training job. Layers are (units, activation), output layer included."""
+
+    loss: str
+    layers: list
+    init: str = "auto"
+    precision: str = "float64"
+    rows: int = 61
+    features: int = 5
+    batch: int = 16
+    shard: int = 16
+    threads: int = 1
+    rate: float = 0.05
+    momentum: float = 0.0
+    nesterov: bool = False
+    decay: float = 0.0
+    warmup: int = 0
+    standardize: str = "none"
+    shuffle: str = "none"
+    seed: int = 1
+
+    @property
+    def classify(self):
+        return self.loss.endswith("cross-entropy")
+
+    def config(self):
+        layers = "".join(f"layer = {units} {activation}\n" for units, activation in self.layers)
+        return (f"[data]\ntrain = data.h5\nshuffle = {self.shuffle}\nstandardize = {self.standardize}\n"
+                f"[model]\n{layers}init = {self.init}\nprecision = {self.precision}\n"
+                f"[train]\nloss = {self.loss}\nepochs = 1000\nmax-steps = {STEPS}\nbatch-size = {self.batch}\n"
+                f"shard-rows = {self.shard}\nthreads = {self.threads}\nseed = {self.seed}\nlog-every = 1\n"
+                f"[optimizer]\nlearning-rate = {self.rate}\nmomentum = {self.momentum}\n"
+                f"nesterov = {str(self.nesterov).lower()}\nweight-decay = {self.decay}\n"
+                f"[schedule]\nwarmup-steps = {self.warmup}\n"
+                f"[checkpoint]\nevery-epochs = 1000\n")
+
+    def data(self):
+        """(x, y): class indices, or float64 that the precision holds; off-centre where that is to be standardized."""
+        random = np.random.default_rng([self.seed, 1])
+        x = self.rounded(random.normal(size=(self.rows, self.features)))
+        outputs = self.layers[-1][0]
+        if self.loss == "categorical-cross-entropy":
+            return x, random.integers(0, outputs, self.rows)
+        if self.loss == "binary-cross-entropy":
+            return x, random.integers(0, 2, (self.rows, outputs))
+        y = np.sin(x @ random.normal(size=(self.features, outputs))) + 0.1 * random.normal(size=(self.rows, outputs))
+        if self.standardize == "both":
+            x, y = 30 + x * np.arange(1, self.features + 1), 1000 * y - 7
+        return self.rounded(x), self.rounded(y)
+
+    def rounded(self, values):
+        return values.astype(self.precision).astype(np.float64)
+
+
+def drawn_case(seed):
+    """45 seeds in a row meet every loss with every activation in the first hidden layer."""
+    random = np.random.default_rng([seed, 2])
+    losses, activations = list(LOSSES), list(ACTIVATIONS)
+    hidden = [activations[seed % len(activations)], *random.choice(activations, random.integers(0, 4))]
+    loss = losses[seed % len(losses)]
+    output = "linear" if loss.endswith("cross-entropy") else random.choice(["linear", "linear", "tanh", "softplus"])
+    outputs = int(random.integers(2 if loss == "categorical-cross-entropy" else 1, 5))
+    init = INITIALIZERS[seed % len(INITIALIZERS)]
+    batch = int(random.integers(7, 40))
+    momentum = float(random.choice([0, 0.5, 0.9]))
+    return Case(loss=loss, init=init, seed=seed, rows=int(random.integers(41, 100)), batch=batch,
+                layers=[(int(random.integers(1, 14)), name) for name in hidden] + [(outputs, output)],
+                features=int(random.integers(1, 9)), shard=int(random.integers(1, batch + 1)),
+                threads=int(random.integers(1, 4)), momentum=momentum,
+                nesterov=bool(momentum > 0 and random.integers(0, 2)), decay=float(random.choice([0, 0.01, 0.1])),
+                warmup=int(random.choice([0, 0, 10])),
+                rate=1e-4 if init == "normal" else 0.02)  # standard-normal weights make steep networks
+
+
+def read_checkpoint(path):
+    """Parameters, weight before bias and layer after layer; momentum buffers in that order; standardization by name."""
+    with h5py.File(path) as file:
+        names = [(layer, name) for layer in sorted(file["model"]) for name in ("weight", "bias")]
+        model = [file["model"][layer][name][()] for layer, name in names]
+        momentum = [file["optimizer"][layer][name]["momentum"][()] for layer, name in names if len(file["optimizer"])]
+        scales = {name: values[()] for name, values in file["preprocessing"].items()} if "preprocessing" in file else {}
+        return model, momentum, scales
+
+
+class Replay:
+    """PyTorch's network, loss and optimizer for a case, from given initial parameters."""
+
+    def __init__(self, case, initial):
+        self.case = case
+        self.dtype = getattr(torch, case.precision)
+        modules = []
+        for weight, bias, (_, activation) in zip(initial[::2], initial[1::2], case.layers):
+            linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=self.dtype)
+            linear.weight.data, linear.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
+            modules += [linear, getattr(torch.nn, ACTIVATIONS[activation])()]
+        self.network = torch.nn.Sequential(*modules)
+        self.loss_of = getattr(torch.nn, LOSSES[case.loss])()
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=case.rate, momentum=case.momentum,
+                                         nesterov=case.nesterov, weight_decay=case.decay)
+
+    def tensors(self, x, y):
+        y = torch.from_numpy(y)
+        return torch.from_numpy(x).to(self.dtype), y if y.dtype == torch.int64 and y.dim() == 1 else y.to(self.dtype)
+
+    def train(self, x, y):
+        """Loss and learning rate of every step, over the minibatches of whole epochs one after the other."""
+        x, y = self.tensors(x, y)
+        batches = list(zip(x.split(self.case.batch), y.split(self.case.batch)))
+        history = []
+        for step in range(STEPS):
+            rate = self.case.rate * min(1, (step + 1) / max(1, self.case.warmup))
+            self.optimizer.param_groups[0]["lr"] = rate
+            rows, targets = batches[step % len(batches)]
+            self.optimizer.zero_grad()
+            loss = self.loss_of(self.network(rows), targets)
+            loss.backward()
+            self.optimizer.step()
+            history.append((loss.item(), rate))
+        return history
+
+    def parameters(self):
+        return [parameter.detach().numpy() for parameter in self.network.parameters()]
+
+    def momentum(self):
+        if self.case.momentum == 0:
+            return []
+        return [self.optimizer.state[parameter]["momentum_buffer"].numpy() for parameter in self.network.parameters()]
+
+    def evaluate(self, x, y):
+        """Outputs as float64, and the loss over all rows."""
+        x, y = self.tensors(x, y)
+        with torch.no_grad():
+            output = self.network(x)
+            return output.double().numpy(), self.loss_of(output, y).item()
+
+
+def metrics_of(case, output, y, y_scale):
+    """What `evaluate` reports beside the loss, by NumPy; errors in the target's own units, R2 averaged over outputs."""
+    if case.loss == "categorical-cross-entropy":
+        return {"accuracy": np.mean(output.argmax(axis=1) == y)}
+    if case.loss == "binary-cross-entropy":
+        return {"accuracy": np.mean((output > 0) == (y == 1))}
+    error = (output - y) * y_scale
+    r2 = 1 - np.sum((output - y) ** 2, axis=0) / np.sum((y - y.mean(axis=0)) ** 2, axis=0)
+    return {"rmse": np.sqrt(np.mean(error ** 2)), "mae": np.mean(np.abs(error)), "r2": np.mean(r2)}
+
+
+@unittest.skipIf(torch is None, "this Python has no torch; python3-torch brings it")
+class Differential(CliTest):
+    def assert_close(self, ours, theirs, tolerance, what):
+        """Within `tolerance` of the largest number among both, or of 1."""
+        ours, theirs = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
+        self.assertEqual(ours.shape, theirs.shape, what)
+        error = np.max(np.abs(ours - theirs)) / max(1, np.max(np.abs(theirs)))
+        self.assertLessEqual(error, tolerance, what)
+
+    def checkpoint(self, step):
+        return read_checkpoint(self.folder / f"runs/c/checkpoints/step-{step:012d}.h5")
+
+    def standardized(self, case, x, y, scales):
+        """The data as the network sees it, by NumPy's mean and deviation, which the checkpoint must hold too."""
+        for part, values in (("x", x), ("y", y)) if case.standardize == "both" else ():
+            np.testing.assert_allclose(scales[f"{part}_mean"], values.mean(axis=0), rtol=1e-12)
+            np.testing.assert_allclose(scales[f"{part}_scale"], values.std(axis=0), rtol=1e-12)
+        if case.standardize == "none":
+            return x, y
+        return (x - x.mean(axis=0)) / x.std(axis=0), (y - y.mean(axis=0)) / y.std(axis=0)
+
+    def check(self, case):
+        """Trains `case` in both programs and compares all that can be seen."""
+        x, y = case.data()
+        self.write_data(x=x, y=y)
+        self.write("c.ini", case.config())
+        self.run_program("train", "c.ini", "--train.max-steps=0")
+        self.run_program("train", "c.ini", "--resume")
+        initial, momentum, scales = self.checkpoint(0)
+        for values in momentum:
+            self.assertFalse(values.any())
+        x, y = self.standardized(case, x, y, scales)
+        replay = Replay(case, initial)
+        self.check_history(case, replay.train(x, y))
+        self.check_state(case, replay)
+        self.check_metrics(case, replay, x, y)
+
+    def check_history(self, case, theirs):
+        ours = [line for line in self.metrics() if line["kind"] == "step"]
+        self.assertEqual([line["step"] for line in ours], list(range(1, STEPS + 1)))
+        for line, (loss, rate) in zip(ours, theirs):
+            self.assertAlmostEqual(line["learning_rate"], rate, delta=1e-15)
+            self.assert_close(line["train_loss"], loss, TOLERANCE[case.precision], f"loss of step {line['step']}")
+
+    def check_state(self, case, replay):
+        final, momentum, _ = self.checkpoint(STEPS)
+        pairs = {"parameters": (final, replay.parameters()), "momentum": (momentum, replay.momentum())}
+        for what, (ours, theirs) in pairs.items():
+            self.assertEqual(len(ours), len(theirs), what)
+            for index, (a, b) in enumerate(zip(ours, theirs)):
+                self.assertEqual(a.dtype, case.precision)
+                self.assert_close(a, b, TOLERANCE[case.precision], f"{what} {index}")
+        for parameter, values in zip(replay.network.parameters(), final):  # the same network from here on
+            parameter.data = torch.from_numpy(values)
+
+    def check_metrics(self, case, replay, x, y):
+        ours = json.loads(self.run_program("evaluate", "runs/c", "data.h5", "--json")[0])
+        output, loss = replay.evaluate(x, y)
+        y_scale = case.data()[1].std(axis=0) if case.standardize == "both" else 1
+        theirs = {"rows": case.rows, "loss": loss, **metrics_of(case, output, y, y_scale)}
+        self.assertEqual(ours.keys(), theirs.keys())
+        for name, value in theirs.items():
+            self.assert_close(ours[name], value, EXACT[case.precision], name)
+
+    def check_all(self, cases):
+        for case in cases:
+            with self.subTest(case=case):
+                shutil.rmtree(self.folder / "runs", ignore_errors=True)
+                self.check(case)
+
+    def test_every_loss_with_every_activation(self):
+        self.check_all(drawn_case(seed) for seed in range(45))
+
+    def test_single_precision(self):
+        self.check_all(dataclasses.replace(drawn_case(seed), precision="float32") for seed in range(100, 110))
+
+    def test_standardized(self):
+        for precision in TOLERANCE:
+            self.check_all(dataclasses.replace(drawn_case(seed), standardize="both", precision=precision)
+                           for seed in (200, 201, 202))
+
+    def test_full_batches_in_any_order(self):
+        cases = (drawn_case(seed) for seed in range(300, 305))
+        self.check_all(dataclasses.replace(case, shuffle="full", batch=case.rows) for case in cases)
+
+    def test_shards_of_every_size(self):
+        case = dataclasses.replace(drawn_case(400), batch=13, rows=30, momentum=0.9)
+        self.check_all(dataclasses.replace(case, shard=shard, threads=3) for shard in range(1, 14, 2))
+
+
+if __name__ == "__main__":
+    unittest.main()
