@@ -180,4 +180,17 @@ TEST_CASE("what cannot be evaluated or predicted is refused with its place", "[e
     CHECK(entry.path().filename().string().find(".tmp-") == std::string::npos);
 }
 
+TEST_CASE("predictions replace neither their sources nor what is no file", "[evaluate_files]") {
+  const TestFolder folder("predict-output");
+  write_checkpoint(folder / "c.h5", regression());
+  write_data(folder / "data.h5", 2, {});
+  std::filesystem::create_symlink(folder / "data.h5", folder / "link.h5");
+  std::filesystem::create_directory(folder / "folder.csv");
+  for (const char* output : {"c.h5", "data.h5", "link.h5", "folder.csv"}) {
+    INFO(output);
+    CHECK_THROWS_AS(predict(folder / "c.h5", folder / "data.h5", folder / output), ConfigError);
+  }
+  CHECK(h5::File::open(folder / "data.h5").exists("/x"));
+}
+
 }  // namespace gradloom
