@@ -29,9 +29,11 @@ std::string PendingFiles::add(const std::string& path) {
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
-    throw ConfigError(fmt::format("output {}: there is no folder {}; create it first", path, folder.string()));
+    throw FileError(fmt::format("output {}: there is no folder {}; create it first", path, folder.string()));
   if (!target.has_filename() || fs::is_directory(target, ignored))
     throw ConfigError(fmt::format("output {}: is a folder; name a file, such as data.h5", path));
+  if (fs::exists(target, ignored) && !fs::is_regular_file(target, ignored))  // a rename would replace the device
+    throw ConfigError(fmt::format("output {}: is not a regular file; name one, such as data.h5", path));
   const fs::path temporary = folder / fmt::format(".{}.tmp-{}", target.filename().string(), ::getpid());
   files_.push_back({temporary.string(), path});
   return files_.back().temporary;

@@ -15,7 +15,8 @@ class PendingFiles {
   PendingFiles(const PendingFiles&) = delete;
   PendingFiles& operator=(const PendingFiles&) = delete;
 
-  /// The temporary name to write. ConfigError where the folder of `path` does not exist, or `path` is a folder.
+  /// The temporary name to write. FileError where the folder of `path` does not exist; ConfigError where `path` is a
+  /// folder, a device or another thing that is no file.
   std::string add(const std::string& path);
 
   /// Renames all of them. FileError where that fails: then none of them stays.

@@ -1,0 +1,40 @@
+#include "engine/data/pending_files.hpp"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gradloom/errors.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace gradloom {
+TEST_CASE("Pending files appear together, or not at all", "[pending_files]") {
+  const testing::TemporaryFolder folder;
+  {
+    PendingFiles files;
+    std::ofstream(files.add(folder / "a.h5")) << "a";
+    std::ofstream(files.add(folder / "b.h5")) << "b";
+  }
+  CHECK(folder.entries() == 0);
+  PendingFiles files;
+  std::ofstream(files.add(folder / "a.h5")) << "a";
+  std::ofstream(files.add(folder / "b.h5")) << "b";
+  CHECK_FALSE(std::filesystem::exists(folder / "a.h5"));
+  files.publish();
+  CHECK(std::filesystem::file_size(folder / "b.h5") == 1);
+  CHECK(folder.entries() == 2);
+}
+
+TEST_CASE("An output must be a file in a folder that exists", "[pending_files]") {
+  const testing::TemporaryFolder folder;
+  PendingFiles files;
+  CHECK_THROWS_AS(files.add(folder / "absent/a.h5"), FileError);
+  CHECK_THROWS_AS(files.add(folder / ""), ConfigError);
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(files.add(folder / "pipe"), ConfigError);  // renaming over it would replace it, as with /dev/null
+  CHECK(std::filesystem::is_fifo(folder / "pipe"));
+}
+
+}  // namespace gradloom
