@@ -208,6 +208,7 @@ std::uint64_t machine_memory() {
 
 std::vector<std::string> expand_files(const std::string& value, const std::string& where) {
   const std::string prefix = where.empty() ? "" : where + ": ";
+  if (stands(value)) return {value};  // one file, with blanks in its name or not
   std::vector<std::string> files;
   std::istringstream words(value);
   for (std::string word; words >> word;) {

@@ -17,8 +17,9 @@ struct DataSource {
   bool with_targets = true;  ///< false: targets need not be present and are not read
 };
 
-/// Files named by `value`: paths separated by spaces, each of them may be a glob (its matches sorted). ConfigError
-/// where one matches nothing; `where` (such as "c.ini:7: data.train") starts the message.
+/// Files named by `value`: one file, with spaces in its name or not; else paths separated by spaces, each of them may
+/// be a glob (its matches sorted). ConfigError where one matches nothing; `where` (such as "c.ini:7: data.train")
+/// starts the message.
 std::vector<std::string> expand_files(const std::string& value, const std::string& where);
 
 /// Shape of the whole source, from the files' headers alone. DataError where files disagree, x is not (rows, features)

@@ -67,6 +67,8 @@ TEST_CASE("Files are named by paths and globs, in order", "[source]") {
   CHECK_THAT(message_of<ConfigError>([&] { expand_files(folder / "c*", "data.valid"); }),
              has_text("data.valid: no file matches"));
   CHECK_THAT(message_of<ConfigError>([&] { expand_files("  ", "data.valid"); }), has_text("names no file"));
+  std::ofstream(folder / "my data.h5") << "x";
+  CHECK(expand_files(folder / "my data.h5", "") == std::vector<std::string>{folder / "my data.h5"});
 }
 
 TEST_CASE("Several files are read as one", "[source]") {
