@@ -72,7 +72,7 @@ void add_train(Rows& rows) {
   };
   const auto max_minutes = [](auto member) {
     return real_option({"train.max-minutes", "Stop after so many minutes, over all sessions of the run.", kFree},
-                       kPositive, member);
+                       kNotNegative, member);
   };
   rows.push_back(required(
       choice_option<Loss>({"train.loss", "What is minimised, as PyTorch defines it."}, GRADLOOM_MEMBER(train.loss)),

@@ -75,7 +75,7 @@ class Training(CliTest):
         cases = {
             "epochs": (),
             "max-steps": ("--train.max-steps=5",),
-            "max-minutes": ("--train.max-minutes=1e-9",),
+            "max-minutes": ("--train.max-minutes=0",),
             "early-stopping": ("--early-stopping.patience=1", "--early-stopping.min-delta=1e9", "--train.epochs=50"),
         }
         for reason, options in cases.items():
