@@ -10,9 +10,7 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
-#include <cmath>
-#include <cstddef>
-
+#include "engine/linalg/normal-inl.hpp"
 #include "gradloom/options.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -50,21 +48,6 @@ struct Sigmoids {
     of_minus_z = hn::IfThenElse(negative, larger, smaller);
   }
 };
-
-/// erfc of each lane by the C library.
-template <class D, class V>
-HWY_INLINE V erfc_lanes(D d, V x) {
-  HWY_ALIGN hn::TFromD<D> lane[hn::MaxLanes(d)];
-  hn::Store(x, d, lane);
-  for (std::size_t i = 0; i < hn::Lanes(d); ++i) lane[i] = std::erfc(lane[i]);
-  return hn::Load(d, lane);
-}
-
-/// The normal distribution function, erfc(-z / √2) / 2: no cancellation for negative z.
-template <class D, class V>
-HWY_INLINE V normal_cdf(D d, V z) {
-  return hn::Mul(constant(d, 0.5), erfc_lanes(d, hn::Mul(z, constant(d, -0.70710678118654752440))));
-}
 
 struct Linear {
   template <class D, class V>
@@ -153,13 +136,12 @@ struct Softplus {
 struct Gelu {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    return hn::Mul(z, normal_cdf(d, z));
+    return keep_nan(z, hn::Mul(z, Normal<D>(d, z).distribution));
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V z) const {  // Φ(z) + z φ(z)
-    const V exponent = hn::Mul(hn::Mul(z, z), constant(d, -0.5));
-    const V density = hn::Mul(hn::Exp(d, exponent), constant(d, 0.39894228040143267794));
-    return keep_nan(z, hn::MulAdd(z, density, normal_cdf(d, z)));
+    const Normal<D> normal(d, z);
+    return keep_nan(z, hn::MulAdd(normal.clamped, normal.density, normal.distribution));
   }
 };
 
