@@ -126,19 +126,31 @@ T largest(std::span<const T> row) {
   return m;
 }
 
-/// -log softmax(z)[label] of one row: log Σ e^(z - max) + max - z[label].
+/// Σ e^(z - m) of one row, m its maximum: the same additions as exponentiate() and normalize() do.
 template <class T>
-double cross_entropy(std::span<const T> z, std::size_t label) {
-  const T m = largest(z);
+double sum_of_exponentials(std::span<const T> z, T m) {
+  T e[kChunk];
   double sum = 0;
-  for (const T logit : z) sum += static_cast<double>(std::exp(logit - m));
-  return std::log(sum) + static_cast<double>(m) - static_cast<double>(z[label]);
+  for (std::size_t first = 0; first < z.size(); first += kChunk) {
+    const std::size_t count = std::min(kChunk, z.size() - first);
+    for (std::size_t i = 0; i < count; ++i) e[i] = z[first + i] - m;
+    exponentials<T>(e, e, count);
+    for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(e[i]);
+  }
+  return sum;
 }
 
+/// -log softmax(z)[label] of each row is max(z) - z[label] + log Σ e^(z - max). First come the former of all rows, then
+/// the logarithms, as in cross_entropies_and_slopes: both give the same bits.
 template <class T>
 double cross_entropies(MatrixView<const T> output, MatrixView<const T> y) {
   double sum = 0;
-  for (std::size_t r = 0; r < output.rows; ++r) sum += cross_entropy(output.row(r), class_of(y(r, 0), output.cols, r));
+  for (std::size_t r = 0; r < output.rows; ++r) {
+    const T logit = output(r, class_of(y(r, 0), output.cols, r));
+    sum += static_cast<double>(largest(output.row(r))) - static_cast<double>(logit);
+  }
+  for (std::size_t r = 0; r < output.rows; ++r)
+    sum += std::log(sum_of_exponentials(output.row(r), largest(output.row(r))));
   return sum;
 }
 

@@ -15,13 +15,14 @@ std::size_t target_columns(Loss loss, std::size_t outputs);
 /// `outputs` for every other loss (a mean over rows and outputs).
 std::size_t loss_terms_per_row(Loss loss, std::size_t outputs);
 
-/// The sum of the loss over the given rows, not yet divided by anything, added row by row in float64.
+/// The sum of the loss over the given rows, not yet divided by anything, added in float64 in an order that the
+/// numbers of rows and outputs alone decide.
 /// output (rows, outputs): predictions, or logits for the cross-entropies; y (rows, target_columns).
 template <class T>
 double loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y);
 
-/// The same sum, and delta <- scale * d(sum)/d(output), (rows, outputs). With scale = 1 / (rows of the whole minibatch
-/// * loss_terms_per_row) delta carries the loss's own mean, so gradients need no further division.
+/// The same sum, to the bit, and delta <- scale * d(sum)/d(output), (rows, outputs). With scale = 1 / (rows of the
+/// whole minibatch * loss_terms_per_row) delta carries the loss's own mean, so gradients need no further division.
 /// `delta` may be the same memory as `output`.
 template <class T>
 double loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta);

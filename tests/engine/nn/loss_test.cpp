@@ -83,6 +83,18 @@ TEMPLATE_TEST_CASE("losses agree with their definitions", "[nn]", float, double)
   }
 }
 
+TEMPLATE_TEST_CASE("with or without delta, the sum has the same bits", "[nn]", float, double) {
+  using T = TestType;
+  constexpr std::size_t kRows = 23;
+  const std::size_t outputs = GENERATE(1, 3, 10, 127, 300);  // rows shorter and longer than the loss takes at once
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss) << " of " << outputs);
+    const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
+    Matrix<T> delta(kRows, outputs);
+    CHECK(loss_sum<T>(loss, o.view(), y.view()) == loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view()));
+  }
+}
+
 TEST_CASE("deltas are the scaled derivatives of the loss, in place too", "[nn]") {
   constexpr std::size_t kRows = 9, kOutputs = 5;
   constexpr double kScale = 0.125, kStep = 1e-6;
