@@ -197,7 +197,6 @@ Progress read_progress(const Reader& in) {
   progress.patience_score = number("patience_score");
   progress.patience_used = whole("patience_used");
   progress.learning_rate = number("learning_rate");
-  progress.finished = whole("finished") != 0;
   return progress;
 }
 

@@ -33,7 +33,6 @@ struct Progress {
   double patience_score = 0;        ///< the value that early stopping compares with
   std::uint64_t patience_used = 0;  ///< epochs since it last improved by min-delta
   double learning_rate = 0;         ///< schedule state: the rate of the last step
-  bool finished = false;            ///< early stopping ended the run
 };
 
 /// Everything that a checkpoint file holds, in the run's precision.

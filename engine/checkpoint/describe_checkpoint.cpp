@@ -37,7 +37,6 @@ Json progress_of(const Progress& p) {
           {"learning_rate", p.learning_rate},
           {"patience_score", p.patience_score},
           {"patience_used", p.patience_used},
-          {"finished", p.finished},
           {"best", best}};
 }
 
@@ -88,8 +87,7 @@ std::string progress_text(const Json& p) {
       fmt::format("progress: step {}, {} whole epochs and {} steps, {} samples seen, {} training rows\n",
                   p["step"].get<std::uint64_t>(), p["epoch"].get<std::uint64_t>(), p["epoch_step"].get<std::uint64_t>(),
                   p["samples_seen"].get<std::uint64_t>(), p["training_rows"].get<std::uint64_t>());
-  text += fmt::format("seed: {}; learning rate: {}{}\n", p["seed"].get<std::uint64_t>(), p["learning_rate"].dump(),
-                      p["finished"].get<bool>() ? "; ended by early stopping" : "");
+  text += fmt::format("seed: {}; learning rate: {}\n", p["seed"].get<std::uint64_t>(), p["learning_rate"].dump());
   for (const Json& b : p["best"])
     text += fmt::format("best: {} in epoch {}, step {}\n", b["score"].dump(), b["epoch"].dump(), b["step"].dump());
   return text;

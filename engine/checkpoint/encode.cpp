@@ -88,7 +88,6 @@ void write_progress(h5::File& file, const Progress& progress) {
   attribute("patience_score", progress.patience_score);
   attribute("patience_used", progress.patience_used);
   attribute("learning_rate", progress.learning_rate);
-  attribute("finished", std::uint64_t{progress.finished ? 1U : 0U});
   write_best(file, progress.best);
 }
 
