@@ -232,7 +232,7 @@ void TrainingRun<T>::finish_epoch() {
                                    *data_.validation, arena_);
     });
   if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)
-    report.best = best_unsaved_ = judge_epoch(monitored(report));
+    report.best = rank_epoch(monitored(report)) == 0;
   report.elapsed_seconds = elapsed_seconds();
   observer_.on_epoch(report);
 }
@@ -247,9 +247,10 @@ void TrainingRun<T>::off_the_clock(const Work& work) {
   epoch_meter_.since += spent;
 }
 
-// Enters the epoch's score into the list of best ones and early stopping's counter; true where it is the best so far.
+// Enters the epoch's score into early stopping's counter and the list of best ones. Returns its place in the list, 0
+// for the best so far.
 template <class T>
-bool TrainingRun<T>::judge_epoch(double score) {
+std::size_t TrainingRun<T>::rank_epoch(double score) {
   const Monitor monitor = config_.early_stopping.monitor;
   if (progress_.best.empty() || better(monitor, score, progress_.patience_score, config_.early_stopping.min_delta)) {
     progress_.patience_score = score;
@@ -260,10 +261,13 @@ bool TrainingRun<T>::judge_epoch(double score) {
   auto& best = progress_.best;
   const auto place =
       std::find_if(best.begin(), best.end(), [&](const BestEpoch& b) { return better(monitor, score, b.score, 0); });
-  const bool is_best = place == best.begin();
+  const auto rank = static_cast<std::size_t>(place - best.begin());
   best.insert(place, {score, progress_.epoch, progress_.step});
-  if (best.size() > std::max<std::size_t>(config_.checkpoint.keep_best, 1)) best.pop_back();
-  return is_best;
+  // A resume may have lowered keep-best, so that more than one has to go.
+  best.resize(std::min(best.size(), std::max<std::size_t>(config_.checkpoint.keep_best, 1)));
+  best_unsaved_ = rank == 0;
+  ranked_unsaved_ = rank < config_.checkpoint.keep_best;
+  return rank;
 }
 
 template <class T>
@@ -273,13 +277,13 @@ void TrainingRun<T>::save_if_due(bool epoch_ended) {
   const bool by_epochs = epoch_ended && when.every_epochs && progress_.epoch % *when.every_epochs == 0;
   const bool by_minutes =
       when.every_minutes && Clock::now() - last_save_ >= std::chrono::duration<double>(60 * *when.every_minutes);
-  if (by_steps || by_epochs || by_minutes || (best_unsaved_ && when.keep_best > 0)) save();
+  if (by_steps || by_epochs || by_minutes || ranked_unsaved_) save();
 }
 
 template <class T>
 void TrainingRun<T>::save() {
   off_the_clock([&] { sink_.save(state_, progress_, elapsed_seconds(), best_unsaved_); });
-  best_unsaved_ = false;
+  best_unsaved_ = ranked_unsaved_ = false;
   saved_step_ = progress_.step;
   last_save_ = Clock::now();
 }

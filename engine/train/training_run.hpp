@@ -64,7 +64,7 @@ class TrainingRun {
   void take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);
   void require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) const;
   void finish_epoch();
-  bool judge_epoch(double score);
+  std::size_t rank_epoch(double score);
   /// Runs `work` with the meters stopped.
   template <class Work>
   void off_the_clock(const Work& work);
@@ -90,7 +90,8 @@ class TrainingRun {
   Clock::time_point started_ = Clock::now();
   Clock::time_point last_save_ = Clock::now();
   std::optional<std::uint64_t> saved_step_;
-  bool best_unsaved_ = false;
+  bool best_unsaved_ = false;    ///< the last epoch is the best so far, and no snapshot holds it yet
+  bool ranked_unsaved_ = false;  ///< it is one of the checkpoint.keep-best best ones, and no snapshot holds it yet
   double last_epoch_loss_;
   Meter step_meter_, epoch_meter_;
 };

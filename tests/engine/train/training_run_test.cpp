@@ -1,31 +1,18 @@
 #include "engine/train/training_run.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
 
-#include "engine/core/random.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
+#include "support/regression_samples.hpp"
 
 using namespace gradloom;
+using gradloom::testing::samples;
 
 namespace {
-
-// y = a smooth function of x with a little noise; row r depends on r alone.
-template <class T>
-Dataset<T> samples(std::size_t rows, std::uint32_t stream) {
-  Dataset<T> data;
-  data.x = Matrix<T>(rows, 4);
-  data.y = Matrix<T>(rows, 1);
-  const CounterRandom random(17, RandomUse::kGenerator, stream);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < 4; ++c) data.x(r, c) = static_cast<T>(random.normal(8 * r + c));
-    data.y(r, 0) = static_cast<T>(std::sin(static_cast<double>(data.x(r, 0))) +
-                                  0.5 * static_cast<double>(data.x(r, 1)) + 0.1 * random.normal(8 * r + 4) + 3);
-  }
-  return data;
-}
 
 Config config_of_test() {
   Config config;
@@ -96,6 +83,7 @@ Album run(const Config& config, std::size_t threads, const Snapshot* from = null
     checkpoint.parameters = from->state.parameters;
     for (const auto& [name, block] : from->state.optimizer) checkpoint.optimizer[name] = block;
     checkpoint.progress = from->progress;
+    checkpoint.standardization = data.standardization;
     training.restore(std::move(checkpoint));
   }
   arena.run([&] { training.run(); });
@@ -182,6 +170,64 @@ TEST_CASE("early stopping ends a run that no longer improves", "[train]") {
   CHECK(again.pages.empty());
 }
 
+namespace {
+
+Config config_that_saves_best_only() {
+  Config config = config_of_test();
+  config.train.epochs = 12;
+  config.optimizer.learning_rate = 0.2;  // rough enough that scores rise and fall
+  config.checkpoint.every_steps = config.checkpoint.every_epochs = std::nullopt;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("each of the keep-best best epochs has a snapshot", "[train]") {
+  Config config = config_that_saves_best_only();
+  config.checkpoint.keep_best = 3;
+  Watch watch;
+  const Album album = run(config, 1, nullptr, &watch);
+  const auto& best = album.pages.rbegin()->second.progress.best;
+  REQUIRE(best.size() == 3);
+  for (const BestEpoch& epoch : best) CHECK(album.pages.count(epoch.step) == 1);
+  std::vector<double> scores;
+  for (const EpochReport& epoch : watch.epochs) scores.push_back(epoch.valid->loss);
+  std::sort(scores.begin(), scores.end());
+  for (std::size_t i = 0; i < 3; ++i) CHECK(best[i].score == scores[i]);
+}
+
+TEST_CASE("a resume with a lower keep-best forgets all but the best", "[train]") {
+  Config config = config_that_saves_best_only();
+  config.checkpoint.keep_best = 4;
+  const Album album = run(config, 1);
+  REQUIRE(album.pages.rbegin()->second.progress.best.size() == 4);
+  config.checkpoint.keep_best = 1;
+  config.train.epochs = 13;
+  const Album rest = run(config, 1, &album.pages.rbegin()->second);
+  CHECK(rest.pages.rbegin()->second.progress.best.size() == 1);
+}
+
+TEST_CASE("R2 rises, losses fall, and any number is better than NaN", "[train]") {
+  Config config = config_that_saves_best_only();
+  config.early_stopping.monitor = Monitor::kValidR2;
+  Watch watch;
+  const Album album = run(config, 1, nullptr, &watch);
+  double highest = -1e300;
+  for (const EpochReport& epoch : watch.epochs) {
+    CHECK(epoch.best == (*epoch.valid->r2 > highest));
+    highest = std::max(highest, *epoch.valid->r2);
+  }
+  CHECK(album.pages.rbegin()->second.progress.best.front().score == highest);
+
+  Snapshot page = album.pages.rbegin()->second;
+  page.progress.best = {{std::nan(""), 1, 1}};
+  page.progress.patience_score = std::nan("");
+  config.train.epochs = 13;
+  const Album rest = run(config, 1, &page);
+  CHECK(rest.pages.rbegin()->second.progress.best.front().epoch == 13);
+  CHECK(rest.pages.rbegin()->second.progress.patience_used == 0);
+}
+
 TEST_CASE("divergence ends the run with step, layer and rows", "[train]") {
   Config config = config_of_test();
   config.schedule.warmup_steps = 0;
@@ -202,19 +248,4 @@ TEST_CASE("a checkpoint of another run is refused", "[train]") {
   Snapshot page = run(config, 1).pages.begin()->second;
   ++page.progress.training_rows;
   CHECK_THROWS_AS(run(config, 1, &page), DataError);
-}
-
-TEST_CASE("fit returns a model that predicts raw data in the target's units", "[train]") {
-  Config config = config_of_test();
-  config.train.epochs = 60;
-  config.data.valid_fraction = 0;
-  const auto validation = samples<float>(200, 2);
-  const Model<float> model = fit<float>(config, samples<float>(1000, 1), &validation);
-  const Matrix<float> prediction = model.predict(validation.x.view());
-  double error = 0, spread = 0;
-  for (std::size_t r = 0; r < 200; ++r) {
-    error += std::pow(prediction(r, 0) - validation.y(r, 0), 2);
-    spread += std::pow(validation.y(r, 0) - 3, 2);
-  }
-  CHECK(error / spread < 0.05);  // the noise alone is 0.01 / 0.85 of the variance
 }
