@@ -22,6 +22,23 @@ bool better(Monitor monitor, double score, double than, double by) {
   return rises(monitor) ? score > than + by : score < than - by;
 }
 
+constexpr const char* kSameDataOnly =
+    "a run can only go on with the data it began with; bring them back, or start a new run with another run.dir";
+
+// Columns of the same data agree to rounding, which another build may do differently.
+bool about_equal(const std::vector<double>& a, const std::vector<double>& b, const std::vector<double>& scale) {
+  constexpr double kRounding = 1e-6;  // of a deviation
+  if (a.size() != b.size()) return false;
+  for (std::size_t c = 0; c < a.size(); ++c)
+    if (!(std::abs(a[c] - b[c]) <= kRounding * scale[c])) return false;
+  return true;
+}
+
+bool about_equal(const Standardization& a, const Standardization& b) {
+  return about_equal(a.x_mean, b.x_mean, a.x_scale) && about_equal(a.x_scale, b.x_scale, a.x_scale) &&
+         about_equal(a.y_mean, b.y_mean, a.y_scale) && about_equal(a.y_scale, b.y_scale, a.y_scale);
+}
+
 template <class T>
 TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer) {
   TrainingState<T> state{AlignedBuffer<T>(layout.size()), {}};
@@ -66,25 +83,34 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
 }
 
 template <class T>
-void TrainingRun<T>::restore(Checkpoint<T> checkpoint) {
-  if (checkpoint.layout.specs() != network_.layout().specs() ||
-      checkpoint.layout.inputs() != network_.layout().inputs())
-    throw CheckpointError("the checkpoint holds another network than the config and data describe");
-  if (checkpoint.progress.training_rows != progress_.training_rows)
-    throw DataError(
-        fmt::format("the checkpoint was trained on {} rows, but data.train now gives {}: a run can only go "
-                    "on with the data it began with",
-                    checkpoint.progress.training_rows, progress_.training_rows));
-  for (auto& [name, block] : state_.optimizer) {
-    const auto found = checkpoint.optimizer.find(name);
+void TrainingRun<T>::restore(Checkpoint<T> checkpoint, const std::string& name) {
+  require_same_run(checkpoint, name);
+  for (auto& [state, block] : state_.optimizer) {
+    const auto found = checkpoint.optimizer.find(state);
     if (found == checkpoint.optimizer.end())
-      throw CheckpointError(fmt::format("the checkpoint holds no optimizer state '{}'", name));
+      throw CheckpointError(fmt::format("{} holds no optimizer state '{}'", name, state));
     block = std::move(found->second);
   }
   state_.parameters = std::move(checkpoint.parameters);
   progress_ = checkpoint.progress;
   elapsed_before_ = checkpoint.elapsed_seconds;
   saved_step_ = progress_.step;
+}
+
+template <class T>
+void TrainingRun<T>::require_same_run(const Checkpoint<T>& checkpoint, const std::string& name) const {
+  if (checkpoint.layout.specs() != network_.layout().specs() ||
+      checkpoint.layout.inputs() != network_.layout().inputs())
+    throw CheckpointError(
+        fmt::format("{} holds another network than the config and data describe; set them back, or start a new run "
+                    "with another run.dir",
+                    name));
+  if (checkpoint.progress.training_rows != progress_.training_rows)
+    throw DataError(fmt::format("{} was trained on {} rows, but data.train now gives {}: {}", name,
+                                checkpoint.progress.training_rows, progress_.training_rows, kSameDataOnly));
+  if (!about_equal(checkpoint.standardization, data_.standardization))
+    throw DataError(fmt::format("{} was trained on data of another mean and deviation than data.train now has: {}",
+                                name, kSameDataOnly));
 }
 
 template <class T>

@@ -34,8 +34,8 @@ class TrainingRun {
               SnapshotSink<T>& sink, const std::atomic<int>* stop);
 
   /// Goes on from a checkpoint instead of from initial parameters. Call before run(). CheckpointError where its
-  /// network, optimizer or data are not those of this run.
-  void restore(Checkpoint<T> checkpoint);
+  /// network or optimizer are not those of this run, DataError where its data are not; `name` is what messages call it.
+  void restore(Checkpoint<T> checkpoint, const std::string& name = "the checkpoint");
 
   /// Trains until one of the config's limits, early stopping or the stop flag; takes a last snapshot where the newest
   /// is older than the last step. DivergenceError on NaN or Inf.
@@ -56,6 +56,7 @@ class TrainingRun {
     double rate(std::uint64_t samples_now);
   };
 
+  void require_same_run(const Checkpoint<T>& checkpoint, const std::string& name) const;
   [[nodiscard]] std::uint64_t total_steps() const;
   [[nodiscard]] std::optional<std::string> reason_to_end() const;
   [[nodiscard]] double elapsed_seconds() const;
