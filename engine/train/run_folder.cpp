@@ -15,14 +15,39 @@ std::string folder_of(const Config& config) {
   return config.run.dir.empty() ? fmt::format("runs/{}", config.name) : config.run.dir;
 }
 
-// Moves aside step files newer than the one a run goes on from: they are damaged, and by their numbers they would
-// outlive the good ones that come.
-void set_damaged_aside(const CheckpointStore& store, std::uint64_t after) {
-  for (const std::uint64_t step : store.steps()) {
-    if (step <= after) continue;
-    const fs::path path = store.path_of(step);
-    std::error_code ignored;  // a file that cannot be moved is found damaged again next time
-    fs::rename(path, path.parent_path() / ("damaged-" + path.filename().string()), ignored);
+// Moves a damaged file out of the way, for whoever wants to look at it.
+void set_aside(const fs::path& path) {
+  std::error_code ignored;  // a file that cannot be moved is found damaged again next time
+  fs::rename(path, path.parent_path() / ("damaged-" + path.filename().string()), ignored);
+}
+
+// Step files newer than the one that a run goes on from are damaged, and by their numbers they would outlive the good
+// ones that come. Where it goes on from none, all are.
+void set_damaged_aside(CheckpointStore& store, const std::optional<ResumePoint>& from) {
+  for (const std::uint64_t step : store.steps())
+    if (!from || step > from->step) set_aside(store.path_of(step));
+  if (!from) set_aside(store.best_path());
+  if (from && from->path == store.best_path()) link_durably(from->path, store.path_of(from->step));
+}
+
+// Temporary files of writes that a kill cut off.
+void remove_leftovers(const std::string& folder) {
+  std::vector<std::string> leftovers;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".config.ini.tmp-") || name.starts_with(".metrics.jsonl.tmp-"))
+      leftovers.push_back(entry.path().string());
+  }
+  for (const std::string& path : leftovers) remove_durably(path);
+}
+
+bool is_whole(const std::string& path, TrainingObserver& observer) {
+  try {
+    verify_checkpoint(path);
+    return true;
+  } catch (const CheckpointError& damaged) {
+    observer.on_warning(damaged.what());
+    return false;
   }
 }
 
@@ -30,48 +55,61 @@ void set_damaged_aside(const CheckpointStore& store, std::uint64_t after) {
 
 RunFolder::RunFolder(const Config& config, bool resume)
     : path_(folder_of(config)), resume_(resume), checkpoints_(path_ + "/checkpoints") {
-  if (!fs::exists(path_)) return;
-  if (!fs::is_directory(path_))
+  std::error_code error;
+  const fs::file_type type = fs::status(path_, error).type();
+  if (type == fs::file_type::not_found) return;
+  if (type == fs::file_type::none)
+    throw ConfigError(fmt::format("run.dir = {}: {}; choose another run.dir", path_, error.message()));
+  if (type != fs::file_type::directory)
     throw ConfigError(fmt::format("run.dir = {}: a file of that name stands there; choose another run.dir", path_));
-  lock();
-}
-
-void RunFolder::lock() {
   lock_ = std::make_unique<FileLock>(path_ + "/lock");
-  if (!resume_ && (!checkpoints_.steps().empty() || fs::exists(checkpoints_.best_path())))
+  if (!resume_ && holds_checkpoints())
     throw ConfigError(
         fmt::format("run.dir = {}: holds checkpoints of an earlier run; go on with it by --resume, or "
                     "choose another folder by --run.dir=FOLDER (or remove this one)",
                     path_));
 }
 
+bool RunFolder::holds_checkpoints() const {
+  return !checkpoints_.steps().empty() || fs::exists(checkpoints_.best_path());
+}
+
 std::optional<std::string> RunFolder::find_resume_point(TrainingObserver& observer) const {
   if (!resume_) return std::nullopt;
   const auto tell = [&](const std::string& message) { observer.on_warning(message); };
   if (auto newest = checkpoints_.newest_valid(tell)) return newest;
-  if (!fs::exists(checkpoints_.best_path())) return std::nullopt;
-  try {
-    verify_checkpoint(checkpoints_.best_path());
-  } catch (const CheckpointError& damaged) {
-    tell(damaged.what());
-    return std::nullopt;
-  }
-  return checkpoints_.best_path();
+  if (fs::exists(checkpoints_.best_path()) && is_whole(checkpoints_.best_path(), observer))
+    return checkpoints_.best_path();
+  return std::nullopt;
 }
 
-void RunFolder::begin(const Config& config, std::optional<std::uint64_t> from_step) {
+void RunFolder::begin(const Config& config, const std::optional<ResumePoint>& from) {
   create_folders(checkpoints_.folder());
-  if (!lock_) lock();
+  if (!lock_) {
+    lock_ = std::make_unique<FileLock>(path_ + "/lock");
+    if (holds_checkpoints())
+      throw ConfigError(
+          fmt::format("run.dir = {}: another process has trained there while this one read its data; go on "
+                      "with its run by --resume, or choose another run.dir",
+                      path_));
+  }
   checkpoints_.remove_leftovers();
-  if (resume_) set_damaged_aside(checkpoints_, from_step.value_or(0));
+  remove_leftovers(path_);
+  if (resume_) set_damaged_aside(checkpoints_, from);
   write_durably(path_ + "/config.ini", resolved_text(config));
-  metrics_ = std::make_unique<MetricsLog>(path_ + "/metrics.jsonl", from_step);
+  metrics_ = std::make_unique<MetricsLog>(path_ + "/metrics.jsonl", from ? std::optional(from->step) : std::nullopt);
 }
 
-void RunFolder::restore_best(const Progress& progress) {
-  if (progress.best.empty()) return;
-  const std::uint64_t step = progress.best.front().step;
-  if (fs::exists(checkpoints_.path_of(step))) checkpoints_.set_best(step);
+void RunFolder::restore_best(const Progress& progress, TrainingObserver& observer) {
+  const std::string link = checkpoints_.best_path();
+  if (!progress.best.empty()) {
+    const std::uint64_t step = progress.best.front().step;
+    if (fs::exists(checkpoints_.path_of(step)) && is_whole(checkpoints_.path_of(step), observer)) {
+      checkpoints_.set_best(step);
+      return;
+    }
+  }
+  if (fs::exists(link) && !is_whole(link, observer)) set_aside(link);
 }
 
 template <class T>

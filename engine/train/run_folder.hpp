@@ -12,6 +12,12 @@
 
 namespace gradloom {
 
+/// What a resumed run goes on from.
+struct ResumePoint {
+  std::string path;
+  std::uint64_t step = 0;
+};
+
 /// The folder of one run: lock, resolved config, metrics log, checkpoints. At most one process trains there.
 class RunFolder {
  public:
@@ -26,17 +32,19 @@ class RunFolder {
   /// `observer`. Nothing where there is none, or without `resume`.
   [[nodiscard]] std::optional<std::string> find_resume_point(TrainingObserver& observer) const;
 
-  /// Creates what is missing, writes the resolved config, and opens the metrics log, cut back to `from_step` (nullopt:
-  /// emptied). Step files after `from_step`, which recovery found damaged, are set aside as `damaged-...`.
-  void begin(const Config& config, std::optional<std::uint64_t> from_step);
+  /// Creates what is missing, writes the resolved config, and opens the metrics log, cut back to `from` (nullopt:
+  /// emptied). Step files after `from`, which recovery found damaged, are set aside as `damaged-...`. ConfigError where
+  /// the folder was not there when this object was made, and another process has trained in it since.
+  void begin(const Config& config, const std::optional<ResumePoint>& from);
 
-  /// Points best.h5 at the best epoch that `progress` knows, where a kill came between checkpoint and link.
-  void restore_best(const Progress& progress);
+  /// Points best.h5 at the best epoch that `progress` knows, where a kill came between checkpoint and link. A damaged
+  /// best.h5 that nothing replaces is set aside, and told to `observer`.
+  void restore_best(const Progress& progress, TrainingObserver& observer);
 
   [[nodiscard]] MetricsLog& metrics() { return *metrics_; }
 
  private:
-  void lock();
+  [[nodiscard]] bool holds_checkpoints() const;
 
   std::string path_;
   bool resume_;

@@ -80,14 +80,15 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   const std::optional<std::string> resume_point = folder.find_resume_point(observers);
   std::optional<Checkpoint<T>> checkpoint = read_resume_point<T>(resume_point, config);
   const RunData<T> data = load_run_data<T>(config);
-  const auto from_step = checkpoint ? std::optional(checkpoint->progress.step) : std::nullopt;
+  std::optional<ResumePoint> from;
+  if (checkpoint) from = {*resume_point, checkpoint->progress.step};
 
   Arena arena(thread_count(config));
   CheckpointWriter<T> writer(config, data, folder, observers);
   TrainingRun<T> run(config, data, arena, observers, writer, options.stop);
-  if (checkpoint) run.restore(std::move(*checkpoint));
-  folder.begin(config, from_step);
-  if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress());
+  if (checkpoint) run.restore(std::move(*checkpoint), *resume_point);
+  folder.begin(config, from);
+  if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
   observers.add(&folder.metrics());
 
   StartReport start = run.start_report();
@@ -106,7 +107,8 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     throw;
   }
   end.last_checkpoint = folder.checkpoints().path_of(run.progress().step);
-  if (!run.progress().best.empty() && std::filesystem::exists(folder.checkpoints().best_path()))
+  if (config.checkpoint.keep_best > 0 && !run.progress().best.empty() &&
+      std::filesystem::exists(folder.checkpoints().best_path()))
     end.best_checkpoint = folder.checkpoints().best_path();
   if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
   observers.on_end(end);
