@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "engine/data/source.hpp"
 #include "gradloom/errors.hpp"
 
@@ -36,6 +38,15 @@ void check_against_training(const Dataset<T>& training, const Dataset<T>& other)
         fmt::format("{}: its feature names differ from those of the training data ({}); both must have "
                     "the same columns in the same order",
                     other.name, training.name));
+}
+
+template <class T>
+void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char* side, const std::string& what) {
+  for (std::size_t r = 0; r < values.rows(); ++r)
+    for (std::size_t c = 0; c < values.cols(); ++c)
+      if (!std::isfinite(values(r, c)))
+        throw DataError(fmt::format("{} ({}): {} row {}, column {} is {}; remove such rows", what, data.name, side,
+                                    data.source_row(r), c, values(r, c)));
 }
 
 template <class T>
@@ -74,6 +85,18 @@ RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::opti
 }
 
 template <class T>
+void check_in_memory(const Dataset<T>& data, const std::string& what) {
+  if (data.rows() == 0 || data.features() == 0 || data.y.rows() != data.rows())
+    throw DataError(fmt::format("{} ({}): x is {} x {} and y {} x {}; both must have the same rows, and not none", what,
+                                data.name, data.rows(), data.features(), data.y.rows(), data.y.cols()));
+  if (!data.source_rows.empty() && data.source_rows.size() != data.rows())
+    throw DataError(fmt::format("{} ({}): {} rows and {} source_rows; leave them out, or give one a row", what,
+                                data.name, data.rows(), data.source_rows.size()));
+  require_finite(data, data.x, "x", what);
+  require_finite(data, data.y, "y", what);
+}
+
+template <class T>
 RunData<T> load_run_data(const Config& config) {
   const auto& files = config.data;
   const DataSource training = source_of(config, "data.train", files.train);
@@ -91,6 +114,8 @@ RunData<T> load_run_data(const Config& config) {
 
 template RunData<float> load_run_data(const Config&);
 template RunData<double> load_run_data(const Config&);
+template void check_in_memory(const Dataset<float>&, const std::string&);
+template void check_in_memory(const Dataset<double>&, const std::string&);
 template RunData<float> prepare_run_data(const Config&, Dataset<float>, std::optional<Dataset<float>>,
                                          std::optional<Dataset<float>>);
 template RunData<double> prepare_run_data(const Config&, Dataset<double>, std::optional<Dataset<double>>,

@@ -29,7 +29,12 @@ struct RunData {
 template <class T>
 RunData<T> load_run_data(const Config& config);
 
-/// The same for data already in memory, moved in: hold-out, checks, standardization.
+/// What reading a file would have found: DataError where data in memory have no rows or columns, x and y (or
+/// source_rows) of different lengths, or NaN or Inf. `what` is what messages call them.
+template <class T>
+void check_in_memory(const Dataset<T>& data, const std::string& what);
+
+/// The same as load_run_data() for data already in memory, moved in: hold-out, checks, standardization.
 template <class T>
 RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<Dataset<T>> validation,
                             std::optional<Dataset<T>> test);

@@ -134,6 +134,18 @@ std::vector<std::string> check_as(const Config& config) {
   return facts;
 }
 
+// The config of a run without files: only its best epoch asks for a snapshot.
+Config config_in_memory(const Config& given, Precision precision, bool with_validation) {
+  Config config = given;
+  config.data.train = "memory";
+  config.data.valid = with_validation ? "memory" : "";
+  config.data.test.clear();
+  config.model.precision = precision;
+  config.checkpoint = {};
+  config.checkpoint.every_epochs = std::nullopt;
+  return config;
+}
+
 // Keeps the best epoch's parameters for fit().
 template <class T>
 class BestInMemory final : public SnapshotSink<T> {
@@ -159,16 +171,12 @@ EndReport train(const Config& config, const TrainOptions& options) {
 
 template <class T>
 Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validation, TrainingObserver* observer) {
-  Config config = given;
-  config.data.train = training.name;
-  config.data.valid = validation != nullptr ? validation->name : "";
-  config.data.test.clear();
-  config.model.precision = std::is_same_v<T, float> ? Precision::kFloat32 : Precision::kFloat64;
+  const Config config = config_in_memory(given, std::is_same_v<T, float> ? Precision::kFloat32 : Precision::kFloat64,
+                                         validation != nullptr);
   validate(config);
   require_safe_platform();
-  if (training.rows() == 0 || training.y.rows() != training.rows())
-    throw DataError(fmt::format("{}: {} rows of x and {} of y; both must be the same and not 0", training.name,
-                                training.rows(), training.y.rows()));
+  check_in_memory(training, "training data");
+  if (validation != nullptr) check_in_memory(*validation, "validation data");
   const RunData<T> data =
       prepare_run_data<T>(config, std::move(training),
                           validation != nullptr ? std::optional<Dataset<T>>(*validation) : std::nullopt, std::nullopt);

@@ -72,8 +72,10 @@ struct TrainOptions {
 EndReport train(const Config& config, const TrainOptions& options = {});
 
 /// Trains on data in memory, without any file. Keys under `run`, `data.train`, `data.valid`, `data.test` and
-/// `checkpoint` are not used, and T decides the precision. Returns the last epoch's model (with validation data: the
-/// best epoch's). The data are copied where standardization or held-out rows ask for it.
+/// `checkpoint` are not used, and T decides the precision. Returns the model of the best epoch by
+/// `early-stopping.monitor`, and the last epoch's where there are no validation rows to judge by. The validation data
+/// are copied. ConfigError, DivergenceError; DataError also for what reading a file would have found: no rows, x and y
+/// of different lengths, NaN or Inf.
 template <class T>
 Model<T> fit(const Config& config, Dataset<T> training, const Dataset<T>* validation = nullptr,
              TrainingObserver* observer = nullptr);
