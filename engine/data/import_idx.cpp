@@ -59,6 +59,12 @@ ImportLayout layout_of(const IdxReader& images, const std::optional<std::vector<
   return layout;
 }
 
+// Only files of floating-point values can hold such a one.
+[[noreturn]] void refuse_value(const IdxReader& images, std::uint64_t row, std::size_t col, double value) {
+  throw DataError(fmt::format("{}: row {}, column {}: found {}, which is not a finite number{}; correct it",
+                              images.path(), row, col, value, std::isfinite(value) ? " once it is scaled" : ""));
+}
+
 template <class X>
 std::vector<ImportedFile> write_rows(IdxReader& images, const std::optional<std::vector<double>>& labels,
                                      const PartPlan& plan, const ImportLayout& layout, double scale) {
@@ -72,7 +78,10 @@ std::vector<ImportedFile> write_rows(IdxReader& images, const std::optional<std:
     block.resize(rows * width);
     images.read(block);
     for (std::size_t i = 0; i < rows; ++i) {
-      for (std::size_t j = 0; j < width; ++j) x[j] = static_cast<X>(block[i * width + j] * scale);
+      for (std::size_t j = 0; j < width; ++j) {
+        x[j] = static_cast<X>(block[i * width + j] * scale);
+        if (!std::isfinite(static_cast<double>(x[j]))) refuse_value(images, first + i, j, block[i * width + j]);
+      }
       const std::size_t labelled = labels ? 1 : 0;
       writer.append(x, {labels ? labels->data() + first + i : nullptr, labelled});
     }

@@ -222,6 +222,15 @@ TEST_CASE("IDX images and labels become a data set") {
   CHECK(import.file().info("/y").shape == Shape{3});
 }
 
+TEST_CASE("IDX values that are no finite numbers are refused by row and column") {
+  const std::string floats{"\0\0\x0D\x02\0\0\0\x02\0\0\0\x01\x3F\x80\0\0\x7F\xC0\0\0", 20};  // 1 and NaN
+  Import nan(floats, "values.idx");
+  CHECK_THAT(nan.refusal<DataError>(), has_text("row 1, column 0: found nan, which is not a finite number;"));
+  Import large(floats, "values.idx");
+  large.options.scale = 1e39;
+  CHECK_THAT(large.refusal<DataError>(), has_text("row 0, column 0: found 1, which is not a finite number once it is"));
+}
+
 TEST_CASE("IDX files that do not fit each other are refused, and leave nothing") {
   const std::string images{"\0\0\x08\x02\0\0\0\x02\0\0\0\x01\x01\x02", 14};
   const std::string labels{"\0\0\x08\x01\0\0\0\x03\x02\x00\x02", 11};
