@@ -151,8 +151,9 @@ void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs) {
   const bool categorical = loss == Loss::kCategoricalCrossEntropy;
   const std::size_t wanted = categorical ? 1 : outputs;
   if (data.outputs() != wanted)
-    throw DataError(fmt::format("{}: targets have {} columns; an output layer of {} units with {} needs {}", data.name,
-                                data.outputs(), outputs, to_string(loss), wanted));
+    throw DataError(fmt::format("{}: targets have {} columns; an output layer of {} units with {} needs {}{}",
+                                data.name, data.outputs(), outputs, to_string(loss), wanted,
+                                categorical ? ", the class index (of one-hot columns, the argmax)" : ""));
   if (!categorical && loss != Loss::kBinaryCrossEntropy) return;
   for (std::size_t r = 0; r < data.rows(); ++r)
     for (std::size_t c = 0; c < wanted; ++c)

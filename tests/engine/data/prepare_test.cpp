@@ -89,6 +89,10 @@ TEST_CASE("Targets are as wide as the loss wants them", "[prepare]") {
              has_text("train.h5: targets have 1 columns; an output layer of 2 units with mse needs 2"));
   CHECK_THROWS_AS(check_targets(counted(3, false), Loss::kMae, 1), DataError);
   CHECK_THROWS_AS(check_targets(labelled({0, 1}), Loss::kBinaryCrossEntropy, 2), DataError);
+  Dataset<double> one_hot = counted<double>(3);
+  one_hot.y = Matrix<double>(3, 2);
+  CHECK_THAT(message_of<DataError>([&] { check_targets(one_hot, Loss::kCategoricalCrossEntropy, 2); }),
+             has_text("needs 1, the class index"));
 }
 
 TEST_CASE("Labels are whole and in range", "[prepare]") {
