@@ -1,8 +1,20 @@
 #include "apps/gradloom/commands.hpp"
 
+#include <csignal>
 #include <cstdio>
 
 #include "gradloom/errors.hpp"
+#include "gradloom/import.hpp"
+
+namespace {
+
+void clear_and_end(int signal) {
+  gradloom::remove_unfinished_outputs();
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);  // held back until this handler returns
+}
+
+}  // namespace
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {train_command(),    evaluate_command(), predict_command(), import_command(),
@@ -13,6 +25,11 @@ const std::vector<Command>& commands() {
 void print(const std::string& text) {
   if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
     throw gradloom::FileError("cannot write to standard output");
+}
+
+void remove_outputs_on_signals() {
+  for (const int signal : {SIGINT, SIGTERM})
+    if (std::signal(signal, clear_and_end) == SIG_IGN) std::signal(signal, SIG_IGN);  // as `nohup` and `&` ask
 }
 
 std::size_t threads_of(const Arguments& arguments) {

@@ -26,6 +26,9 @@ const std::vector<Command>& commands();
 /// Writes to standard output. FileError where that fails (a full disk, a closed descriptor).
 void print(const std::string& text);
 
+/// From here on SIGINT and SIGTERM take the unfinished outputs of import and generate with them.
+void remove_outputs_on_signals();
+
 /// `--threads` of commands that have it; 0 where it is absent: all cores allowed to the process.
 std::size_t threads_of(const Arguments& arguments);
 OptionSpec threads_option();

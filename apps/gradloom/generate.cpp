@@ -14,6 +14,7 @@ int run(const Arguments& arguments) {
   if (const auto features = arguments.integer("features", 1)) options.features = *features;
   options.noise = arguments.real("noise").value_or(options.noise);
   options.seed = arguments.integer("seed").value_or(options.seed);
+  remove_outputs_on_signals();
   gradloom::generate(options);
   print(fmt::format("{}: {} rows of {}\n", options.output, options.rows, options.name));
   return 0;

@@ -65,6 +65,7 @@ int run(const Arguments& arguments) {
   options.scale = arguments.real("scale").value_or(options.scale);
   options.split = split_of(arguments);
   options.seed = arguments.integer("seed").value_or(options.seed);
+  remove_outputs_on_signals();
   print(report_text(gradloom::import_data(options)));
   return 0;
 }

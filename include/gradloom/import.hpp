@@ -41,4 +41,8 @@ struct ImportReport {
 /// that do not fit the sources. Outputs appear whole or not at all.
 ImportReport import_data(const ImportOptions& options);
 
+/// Removes what import_data and generate have begun to write and not finished. Async-signal-safe: for the handler of a
+/// signal that ends the process.
+void remove_unfinished_outputs() noexcept;
+
 }  // namespace gradloom

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import signal
 import struct
 import unittest
 
@@ -81,6 +83,19 @@ class Generate(CliTest):
         self.assert_refused(2, ["blob", "did you mean blobs?"], "generate", "blob", "--rows", 5, "--output", "g.h5")
         self.assert_refused(2, ["--rows 0"], "generate", "blobs", "--rows", 0, "--output", "g.h5")
         self.assert_refused(2, ["--rows -5"], "generate", "blobs", "--rows", -5, "--output", "g.h5")
+        self.assert_refused(4, ["no folder absent"], "generate", "blobs", "--rows", 5, "--output", "absent/g.h5")
+        os.mkfifo(self.folder / "pipe")
+        self.assert_refused(2, ["not a regular file"], "generate", "blobs", "--rows", 5, "--output", "pipe")
+
+    def test_a_signal_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = self.start("generate", "blobs", "--rows", 10**12, "--output", "g.h5")
+            while not list(self.folder.iterdir()):  # until the temporary file stands
+                self.assertIsNone(process.poll())
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, -number)
+            self.assertEqual(list(self.folder.iterdir()), [])
 
 
 if __name__ == "__main__":

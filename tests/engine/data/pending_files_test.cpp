@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "gradloom/errors.hpp"
+#include "gradloom/import.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -25,6 +26,18 @@ TEST_CASE("Pending files appear together, or not at all", "[pending_files]") {
   files.publish();
   CHECK(std::filesystem::file_size(folder / "b.h5") == 1);
   CHECK(folder.entries() == 2);
+}
+
+TEST_CASE("A signal's handler can remove what is unfinished", "[pending_files]") {
+  const testing::TemporaryFolder folder;
+  PendingFiles done, unfinished;
+  std::ofstream(done.add(folder / "a.h5")) << "a";
+  done.publish();
+  std::ofstream(unfinished.add(folder / "b.h5")) << "b";
+  std::ofstream(unfinished.add(folder / "c.h5")) << "c";
+  remove_unfinished_outputs();
+  CHECK(folder.entries() == 1);
+  CHECK(std::filesystem::exists(folder / "a.h5"));
 }
 
 TEST_CASE("An output must be a file in a folder that exists", "[pending_files]") {
