@@ -23,14 +23,19 @@ MatrixView<const T> Network<T>::input_of(std::size_t l, MatrixView<const T> x, c
 }
 
 template <class T>
+MatrixView<T> Network<T>::preactivation_of(std::size_t l, Workspace<T>& workspace, RowRange rows) const {
+  Matrix<T>& own =
+      needs_preactivation(layout_.layer(l).activation) ? workspace.preactivation[l] : workspace.activation[l];
+  return own.view().row_range(rows.first, rows.count);
+}
+
+template <class T>
 void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T>& workspace, RowRange rows) const {
   for (std::size_t l = 0; l < layout_.depth(); ++l) {
-    const Activation f = layout_.layer(l).activation;
+    const MatrixView<T> z = preactivation_of(l, workspace, rows);
     const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
-    const MatrixView<T> z =
-        needs_preactivation(f) ? workspace.preactivation[l].view().row_range(rows.first, rows.count) : a;
     gemm<T>(1, input_of(l, x, workspace, rows), Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
-    add_bias_and_activate<T>(f, z, layout_.bias(parameters, l).data(), a);
+    add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
   }
 }
 
@@ -40,28 +45,25 @@ MatrixView<T> Network<T>::output(Workspace<T>& workspace, RowRange rows) const {
 }
 
 template <class T>
-void Network<T>::apply_output_derivative(Workspace<T>& workspace, RowRange rows) const {
-  const std::size_t l = layout_.depth() - 1;
+void Network<T>::apply_derivative(std::size_t l, Workspace<T>& workspace, RowRange rows) const {
   const Activation f = layout_.layer(l).activation;
   if (f == Activation::kLinear) return;
-  const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
-  const MatrixView<T> z =
-      needs_preactivation(f) ? workspace.preactivation[l].view().row_range(rows.first, rows.count) : a;
-  multiply_by_derivative<T>(f, z, a, workspace.delta[l].view().row_range(rows.first, rows.count));
+  multiply_by_derivative<T>(f, preactivation_of(l, workspace, rows),
+                            workspace.activation[l].view().row_range(rows.first, rows.count),
+                            workspace.delta[l].view().row_range(rows.first, rows.count));
+}
+
+template <class T>
+void Network<T>::apply_output_derivative(Workspace<T>& workspace, RowRange rows) const {
+  apply_derivative(layout_.depth() - 1, workspace, rows);
 }
 
 template <class T>
 void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
-  const std::size_t below = l - 1;
   const MatrixView<T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
-  const MatrixView<T> da = workspace.delta[below].view().row_range(rows.first, rows.count);
+  const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
   gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
-  const Activation f = layout_.layer(below).activation;
-  if (f == Activation::kLinear) return;
-  const MatrixView<T> a = workspace.activation[below].view().row_range(rows.first, rows.count);
-  const MatrixView<T> z =
-      needs_preactivation(f) ? workspace.preactivation[below].view().row_range(rows.first, rows.count) : a;
-  multiply_by_derivative<T>(f, z, a, da);
+  apply_derivative(l - 1, workspace, rows);
 }
 
 template <class T>

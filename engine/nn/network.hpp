@@ -55,6 +55,11 @@ class Network {
  private:
   [[nodiscard]] MatrixView<const T> input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
                                              RowRange rows) const;
+  /// Where layer l's Z stands: in the place of its A, which overwrites it, unless the derivative needs it.
+  [[nodiscard]] MatrixView<T> preactivation_of(std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+  /// delta of layer l from dL/dA to dL/dZ, for these rows.
+  void apply_derivative(std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+
   ParameterLayout layout_;
 };
 
