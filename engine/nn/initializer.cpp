@@ -26,6 +26,8 @@ struct Distribution {
   }
 };
 
+bool saturates(Activation f) { return f == Activation::kSigmoid || f == Activation::kTanh; }
+
 Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
   using Kind = Distribution::Kind;
   const auto fan_in = static_cast<double>(layer.inputs);
@@ -43,10 +45,8 @@ Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
       return {Kind::kNormal, std::sqrt(1 / fan_in)};
     case Initializer::kNormal:
       return {Kind::kNormal, 1};
-    case Initializer::kAuto: {
-      const bool saturates = layer.activation == Activation::kSigmoid || layer.activation == Activation::kTanh;
-      return {Kind::kUniform, saturates ? std::sqrt(6 / fan_sum) : std::sqrt(1 / fan_in)};
-    }
+    case Initializer::kAuto:
+      return {Kind::kUniform, saturates(layer.activation) ? std::sqrt(6 / fan_sum) : std::sqrt(1 / fan_in)};
     case Initializer::kZeros:
       break;
   }
@@ -54,8 +54,7 @@ Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
 }
 
 Distribution bias_distribution(Initializer init, const LayerLayout& layer) {
-  const bool saturates = layer.activation == Activation::kSigmoid || layer.activation == Activation::kTanh;
-  if (init == Initializer::kNormal || (init == Initializer::kAuto && !saturates))
+  if (init == Initializer::kNormal || (init == Initializer::kAuto && !saturates(layer.activation)))
     return weight_distribution(init, layer);
   return {};
 }
