@@ -271,6 +271,13 @@ class Differential(CliTest):
         case = dataclasses.replace(drawn_case(400), batch=13, rows=30, momentum=0.9)
         self.check_all(dataclasses.replace(case, shard=shard, threads=3) for shard in range(1, 14, 2))
 
+    def test_wide_layers(self):
+        """Layers that are reduced in tiles by several threads, in both precisions."""
+        wide = Case(loss="categorical-cross-entropy", layers=[(256, "relu"), (130, "gelu"), (10, "linear")], rows=500,
+                    features=70, batch=192, shard=48, threads=3, momentum=0.9)
+        self.check_all(dataclasses.replace(wide, precision=precision, shard=shard)
+                       for precision in TOLERANCE for shard in (48, 192))
+
 
 if __name__ == "__main__":
     unittest.main()
