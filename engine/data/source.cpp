@@ -272,8 +272,10 @@ Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
 
 std::uint64_t memory_limit(const Config& config) {
   if (config.data.memory != 0) return config.data.memory;
-  return std::min(machine_memory(), container_limit()) / 4;
+  return usable_memory() / 4;
 }
+
+std::uint64_t usable_memory() { return std::min(machine_memory(), container_limit()); }
 
 template Dataset<float> read_dataset<float>(const DataSource&, std::uint64_t);
 template Dataset<double> read_dataset<double>(const DataSource&, std::uint64_t);

@@ -43,4 +43,7 @@ Dataset<T> read_dataset(const DataSource& source, std::uint64_t memory_limit);
 /// The bytes that `data.memory` allows: its value, or a quarter of the machine's (or container's) RAM.
 std::uint64_t memory_limit(const Config& config);
 
+/// Bytes of RAM of the machine, or of the container where that is less.
+std::uint64_t usable_memory();
+
 }  // namespace gradloom

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/data/source.hpp"
@@ -49,6 +50,27 @@ void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char*
                                     data.source_row(r), c, values(r, c)));
 }
 
+// Parameters, gradient and optimizer state, and the activations and deltas of a minibatch, in bytes.
+template <class T>
+double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
+  const double blocks = config.optimizer.momentum == 0 ? 2 : 3;
+  double units = 0;
+  for (std::size_t l = 0; l < layout.depth(); ++l) units += static_cast<double>(layout.layer(l).units);
+  return sizeof(T) * (blocks * static_cast<double>(layout.size()) + 2 * units * static_cast<double>(batch_rows));
+}
+
+template <class T>
+void require_memory_for_network(const Config& config, const ParameterLayout& layout, std::size_t rows) {
+  const double needed = training_bytes<T>(config, layout, std::min(config.train.batch_size, rows));
+  const auto usable = static_cast<double>(usable_memory());
+  if (needed <= usable) return;
+  constexpr double kGiB = 1024.0 * 1024 * 1024;
+  throw ConfigError(
+      fmt::format("model.layer: training this network ({} parameters) takes {:.1f} GiB of memory, and "
+                  "there are {:.1f}; use fewer units or a smaller train.batch-size",
+                  layout.parameter_count(), needed / kGiB, usable / kGiB));
+}
+
 template <class T>
 void standardize(const Standardization& s, Dataset<T>& data) {
   if (s.features()) standardize_features<T>(s, data.x.view());
@@ -60,6 +82,7 @@ void standardize(const Standardization& s, Dataset<T>& data) {
 template <class T>
 RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<Dataset<T>> validation,
                             std::optional<Dataset<T>> test) {
+  require_memory_for_network<T>(config, {training.features(), config.model.layers}, training.rows());
   RunData<T> run;
   const std::size_t outputs = config.model.layers.back().units;
   const auto check = [&](const Dataset<T>& data) { check_targets(data, config.train.loss, outputs); };

@@ -113,6 +113,14 @@ TEST_CASE("fit refuses validation data that does not fit", "[train]") {
   CHECK_THAT(refusal(std::move(narrow)), has_text("3 features"));
 }
 
+TEST_CASE("a network that the machine cannot hold is refused before anything is allocated", "[train]") {
+  Config config = small_config();
+  config.model.layers = {{10'000'000, Activation::kRelu}, {10'000'000, Activation::kRelu}, {1, Activation::kLinear}};
+  const std::string message = message_of<ConfigError>([&] { fit<float>(config, samples<float>(50, 1)); });
+  CHECK_THAT(message, has_text("model.layer"));
+  CHECK_THAT(message, has_text("GiB"));
+}
+
 TEST_CASE("fit trains one row, one layer, and networks of 30 layers", "[train]") {
   Config config = small_config();
   config.model.layers = {{1, Activation::kLinear}};
