@@ -104,10 +104,15 @@ std::span<const std::byte> checked_payload(std::span<const std::byte> file, cons
 }
 
 bool starts_like_checkpoint(std::span<const std::byte> start) {
-  if (starts_like_hdf5(start)) return false;
-  return magic_matches(start) >= kMagicMatches || has_signature(start, kUserBlockBytes);
+  if (has_signature(start, 0)) return false;
+  if (magic_matches(start) >= kMagicMatches) return true;
+  // Behind a user block of the same size anybody's HDF5 file may stand; ours has some field left that is as it was.
+  return has_signature(start, kUserBlockBytes) &&
+         (magic_matches(start) > 0 || get<std::uint32_t>(start, kVersionOffset) == kFormatVersion);
 }
 
-bool starts_like_hdf5(std::span<const std::byte> start) { return has_signature(start, 0); }
+bool starts_like_hdf5(std::span<const std::byte> start) {
+  return has_signature(start, 0) || has_signature(start, kUserBlockBytes);
+}
 
 }  // namespace gradloom

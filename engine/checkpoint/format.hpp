@@ -34,7 +34,7 @@ std::span<const std::byte> checked_payload(std::span<const std::byte> file, cons
 /// few bytes, or the HDF5 signature stands behind a user block.
 bool starts_like_checkpoint(std::span<const std::byte> start);
 
-/// True where the HDF5 signature stands at the file's start.
+/// True where the HDF5 signature stands at the file's start, or behind a user block of 512 bytes.
 bool starts_like_hdf5(std::span<const std::byte> start);
 
 }  // namespace gradloom
