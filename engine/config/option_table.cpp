@@ -31,8 +31,9 @@ Option run_dir() {
 }
 
 void add_data(Rows& rows) {
-  rows.push_back(required(text_option({"data.train", "Training rows; the files are read in this order as one."}, kFiles,
-                                      GRADLOOM_MEMBER(data.train)),
+  // Free, so that data can move: a resume compares the rows and, where standardized, their moments instead.
+  rows.push_back(required(text_option({"data.train", "Training rows; the files are read in this order as one.", kFree},
+                                      kFiles, GRADLOOM_MEMBER(data.train)),
                           "data/train.h5"));
   rows.push_back(text_or_none({"data.valid", "Validation rows, evaluated after each epoch.", kFree}, kFiles,
                               GRADLOOM_MEMBER(data.valid)));

@@ -102,6 +102,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     end.step = run.progress().step;
     end.epoch = run.progress().epoch;
     end.samples_seen = run.progress().samples_seen;
+    end.elapsed_seconds = run.elapsed_seconds();
     end.reason = "diverged";
     folder.metrics().on_end(end);
     throw;

@@ -44,6 +44,8 @@ class TrainingRun {
   [[nodiscard]] const Network<T>& network() const { return network_; }
   [[nodiscard]] const TrainingState<T>& state() const { return state_; }
   [[nodiscard]] const Progress& progress() const { return progress_; }
+  /// Over all sessions of the run.
+  [[nodiscard]] double elapsed_seconds() const;
   /// Facts about the run as it stands, for on_start.
   [[nodiscard]] StartReport start_report() const;
 
@@ -59,7 +61,6 @@ class TrainingRun {
   void require_same_run(const Checkpoint<T>& checkpoint, const std::string& name) const;
   [[nodiscard]] std::uint64_t total_steps() const;
   [[nodiscard]] std::optional<std::string> reason_to_end() const;
-  [[nodiscard]] double elapsed_seconds() const;
   [[nodiscard]] std::uint64_t log_every() const;
 
   void take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);

@@ -117,6 +117,11 @@ class Checkpoints(CliTest):
         self.write_data(x=np.full((5, 2), np.nan), y=np.ones(5))
         self.assert_verify_refuses(path, code=3)
 
+    def test_verify_of_data_behind_a_user_block(self):
+        with h5py.File(self.folder / "u.h5", "w", userblock_size=512) as file:
+            file["x"], file["y"] = np.ones((5, 2)), np.ones(5)
+        self.run_program("verify", "u.h5")
+
     def test_foreign_checkpoints(self):
         self.regression()
         self.write("text.h5", "hello\n" * 500)
@@ -151,6 +156,11 @@ class Checkpoints(CliTest):
         self.assert_refused(2, ["train.batch-size", "16", "17"], "train", "c.ini", "--resume", "--train.batch-size=17",
                             "--train.epochs=9")
         self.assert_refused(2, ["model.layer"], "train", "c.ini", "--resume", "--model.layer=1 linear")
+
+    def test_resume_with_data_that_moved(self):
+        self.trained()
+        (self.folder / "data.h5").rename(self.folder / "elsewhere.h5")
+        self.run_program("train", "c.ini", "--resume", "--train.epochs=4", "--data.train=elsewhere.h5")
 
     def test_resume_with_other_data(self):
         self.trained()

@@ -95,6 +95,7 @@ class Training(CliTest):
         line = self.assert_diverges("train", "c.ini", "--optimizer.learning-rate=1e30", "--quiet")
         for fragment in ("step", "layer_00", "rows", "learning-rate"):
             self.assertIn(fragment, line)
+        self.assertGreater(self.metrics("runs/c")[-1]["elapsed_seconds"], 0)
         # What was written before stands, and a run can go on from it at a lower rate.
         self.run_program("train", "c.ini", "--run.dir=r", "--train.epochs=1")
         before = self.contents(self.checkpoints("r")[-1])
