@@ -20,6 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // Masked memory operations leave the masked-off lanes' memory alone. Highway does not promise it for AVX2, because of
 // 8- and 16-bit lanes; for float and double they are VMASKMOV.
+#undef GRADLOOM_MASKED_MEMORY  // this header is read once for each target
 #if HWY_TARGET == HWY_AVX2 || !HWY_MEM_OPS_MIGHT_FAULT
 #define GRADLOOM_MASKED_MEMORY 1
 #else
