@@ -73,6 +73,34 @@ Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Co
   return evaluate_rows(run.network(), parameters, config.train.loss, data.standardization, *data.test, arena);
 }
 
+// Runs to the end; a divergence stands in the log before it goes on to the caller.
+template <class T>
+EndReport run_logged(TrainingRun<T>& run, MetricsLog& log, Arena& arena) {
+  EndReport end;
+  try {
+    arena.run([&] { end = run.run(); });
+  } catch (const DivergenceError&) {
+    end.step = run.progress().step;
+    end.epoch = run.progress().epoch;
+    end.samples_seen = run.progress().samples_seen;
+    end.elapsed_seconds = run.elapsed_seconds();
+    end.reason = "diverged";
+    log.on_end(end);
+    throw;
+  }
+  return end;
+}
+
+template <class T>
+void add_checkpoints_and_test(EndReport& end, const TrainingRun<T>& run, const RunData<T>& data, const Config& config,
+                              const CheckpointStore& checkpoints, Arena& arena) {
+  end.last_checkpoint = checkpoints.path_of(run.progress().step);
+  if (config.checkpoint.keep_best > 0 && !run.progress().best.empty() &&
+      std::filesystem::exists(checkpoints.best_path()))
+    end.best_checkpoint = checkpoints.best_path();
+  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
+}
+
 template <class T>
 EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& options) {
   ObserverList observers;
@@ -95,23 +123,8 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   start.run_dir = folder.path();
   start.resumed_from = resume_point.value_or("");
   observers.on_start(start);
-  EndReport end;
-  try {
-    arena.run([&] { end = run.run(); });
-  } catch (const DivergenceError&) {
-    end.step = run.progress().step;
-    end.epoch = run.progress().epoch;
-    end.samples_seen = run.progress().samples_seen;
-    end.elapsed_seconds = run.elapsed_seconds();
-    end.reason = "diverged";
-    folder.metrics().on_end(end);
-    throw;
-  }
-  end.last_checkpoint = folder.checkpoints().path_of(run.progress().step);
-  if (config.checkpoint.keep_best > 0 && !run.progress().best.empty() &&
-      std::filesystem::exists(folder.checkpoints().best_path()))
-    end.best_checkpoint = folder.checkpoints().best_path();
-  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
+  EndReport end = run_logged(run, folder.metrics(), arena);
+  add_checkpoints_and_test(end, run, data, config, folder.checkpoints(), arena);
   observers.on_end(end);
   return end;
 }
