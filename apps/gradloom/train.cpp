@@ -49,6 +49,12 @@ void print_test(const gradloom::Metrics& test) {
   std::fputs((text + "\n").c_str(), stdout);
 }
 
+/// Held-out data as a shell takes them.
+std::string as_argument(const std::string& files) {
+  if (files.empty()) return "DATA";
+  return files.find_first_of(" *?[") == std::string::npos ? files : "'" + files + "'";
+}
+
 void print_end(const gradloom::Config& config, const gradloom::EndReport& end, const std::string& config_path) {
   std::string text =
       fmt::format("{} after {} steps and {} epochs in {:.1f} s ({})\n", end.reason == "signal" ? "stopped" : "done",
@@ -60,11 +66,7 @@ void print_end(const gradloom::Config& config, const gradloom::EndReport& end, c
   if (end.reason == "signal")
     text += fmt::format("next: gradloom train {} --resume (with the same --SECTION.KEY=VALUE, if any)\n", config_path);
   else
-    text += fmt::format(
-        "next: gradloom evaluate {} {}\n", config.run.dir,
-        held_out.empty()
-            ? "DATA"
-            : fmt::format("{}", held_out.find_first_of(" *?[") == std::string::npos ? held_out : "'" + held_out + "'"));
+    text += fmt::format("next: gradloom evaluate {} {}\n", config.run.dir, as_argument(held_out));
   // Nobody reading is no reason for an exit code that says the training failed.
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
