@@ -1,0 +1,73 @@
+"""The fingerprint of training: fixed-seed runs, and a digest of every parameter that they end with.
+
+A commit that changes a digest changes what training computes: it says why, and puts the new digest here. OpenBLAS is held
+to its Haswell kernels, which every machine with AVX2 can run, and our own kernels give the same bits on AVX2 and AVX3, so
+the digests are the same on all of them. Other versions of OpenBLAS and Highway may round otherwise: skipped there.
+"""
+
+import hashlib
+import os
+import unittest
+
+import h5py
+from support import CliTest
+
+CONFIG = """[data]
+train = data.h5
+valid-fraction = 0.2
+standardize = both
+[model]
+precision = {precision}
+layer = 48 {first}
+layer = 24 {second}
+layer = 1 linear
+[train]
+loss = mse
+epochs = 3
+batch-size = 96
+shard-rows = 32
+[optimizer]
+learning-rate = 0.02
+momentum = 0.9
+nesterov = true
+weight-decay = 0.001
+[schedule]
+warmup-steps = 10
+"""
+
+KERNELS = ("OpenBLAS 0.3.21, core type Haswell", "Highway 1.0.3", "instruction set: AVX")  # Debian 12's
+DIGESTS = {
+    ("float32", "sigmoid", "relu"): "ee08782ab4cf9f60",
+    ("float32", "tanh", "gelu"): "6d8ca550e4f0af7e",
+    ("float64", "elu", "silu"): "47fa961c28e6c72a",
+    ("float64", "softplus", "leaky-relu"): "623943739766b366",
+}
+
+
+class Fingerprint(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
+        versions = self.run_program("--version", env=self.environment)[0]
+        if not all(kernels in versions for kernels in KERNELS):
+            self.skipTest(f"the digests belong to {', '.join(KERNELS)}; here are\n{versions}")
+
+    def digest(self, precision, first, second):
+        self.write("c.ini", CONFIG.format(precision=precision, first=first, second=second))
+        run = f"runs/{precision}-{first}"
+        self.run_program("train", "c.ini", f"--run.dir={run}", env=self.environment)
+        digest = hashlib.sha256()
+        with h5py.File(self.checkpoints(run)[-1]) as file:
+            for layer in sorted(file["model"]):
+                for tensor in ("weight", "bias"):
+                    digest.update(file["model"][layer][tensor][()].tobytes())
+        return digest.hexdigest()[:16]
+
+    def test_digests(self):
+        self.run_program("generate", "friedman1", "--rows", "2000", "--noise", "1", "--output", "data.h5")
+        found = {run: self.digest(*run) for run in DIGESTS}
+        self.assertEqual(found, DIGESTS, "training computes something else than before")
+
+
+if __name__ == "__main__":
+    unittest.main()
