@@ -63,6 +63,9 @@ void add_model(Rows& rows) {
   rows.push_back(layer_option({"model.layer", "A layer; repeated, from the first hidden layer to the output."}));
   rows.push_back(choice_option<Initializer>({"model.init", "Initial parameters; auto goes by activation."},
                                             GRADLOOM_MEMBER(model.init)));
+  rows.push_back(text_or_none(
+      {"model.init-from", "Parameters that a new run starts with, in place of model.init.", kFree},
+      "a checkpoint, or an HDF5 file with /model/layer_NNN/weight and bias", GRADLOOM_MEMBER(model.init_from)));
   rows.push_back(choice_option<Precision>({"model.precision", "Type of parameters and of all arithmetic on them."},
                                           GRADLOOM_MEMBER(model.precision)));
 }

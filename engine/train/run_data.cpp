@@ -9,13 +9,14 @@
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
-namespace {
 
 std::string key_place(const Config& config, const std::string& key) {
   const auto origin = config.origins.find(key);
   if (origin == config.origins.end() || origin->second == "default") return key;
   return fmt::format("{}: {}", origin->second, key);
 }
+
+namespace {
 
 DataSource source_of(const Config& config, const std::string& key, const std::string& files) {
   return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true};

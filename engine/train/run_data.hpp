@@ -24,6 +24,9 @@ struct RunData {
   }
 };
 
+/// Where a key's value came from, for the start of a message: "c.ini:7: data.train", or the key alone.
+std::string key_place(const Config& config, const std::string& key);
+
 /// Reads the data sets that the config names, holds validation rows out, checks targets against the network, and
 /// standardizes. ConfigError for files that do not exist; DataError for all that training could trip over.
 template <class T>

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "engine/checkpoint/checkpoint.hpp"
+#include "engine/checkpoint/initial_parameters.hpp"
 #include "engine/train/evaluator.hpp"
 #include "engine/train/run_folder.hpp"
 #include "engine/train/training_run.hpp"
@@ -58,6 +59,16 @@ std::optional<Checkpoint<T>> read_resume_point(const std::optional<std::string>&
   Checkpoint<T> checkpoint = read_checkpoint<T>(*path);
   require_resumable(parse_config(checkpoint.config, *path + ": /config"), config);
   return checkpoint;
+}
+
+// The parameters of model.init-from; nothing where the key is not set.
+template <class T>
+std::optional<AlignedBuffer<T>> given_parameters(const Config& config, const ParameterLayout& layout) {
+  const std::string& path = config.model.init_from;
+  if (path.empty()) return std::nullopt;
+  if (!std::filesystem::exists(path))
+    throw ConfigError(fmt::format("{} = {}: no such file", key_place(config, "model.init-from"), path));
+  return read_initial_parameters<T>(path, layout);
 }
 
 // The test set is judged with the parameters that a user would deploy: the best ones where there are any.
@@ -114,7 +125,10 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   Arena arena(thread_count(config));
   CheckpointWriter<T> writer(config, data, folder, observers);
   TrainingRun<T> run(config, data, arena, observers, writer, options.stop);
-  if (checkpoint) run.restore(std::move(*checkpoint), *resume_point);
+  if (checkpoint)
+    run.restore(std::move(*checkpoint), *resume_point);
+  else if (auto parameters = given_parameters<T>(config, run.network().layout()))
+    run.start_from(std::move(*parameters));
   folder.begin(config, from);
   if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
   observers.add(&folder.metrics());
@@ -133,6 +147,7 @@ template <class T>
 std::vector<std::string> check_as(const Config& config) {
   const RunData<T> data = load_run_data<T>(config);
   const ParameterLayout layout = data.layout(config);
+  given_parameters<T>(config, layout);  // read for its refusals
   const auto plan = plan_step(layout, std::min(config.train.batch_size, data.training.rows()), config.train.shard_rows);
   std::vector<std::string> facts;
   const auto tell_rows = [&](const char* what, const Dataset<T>& set) {
@@ -199,6 +214,7 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   observers.add(observer);
   BestInMemory<T> best;
   TrainingRun<T> run(config, data, arena, observers, best, nullptr);
+  if (auto parameters = given_parameters<T>(config, run.network().layout())) run.start_from(std::move(*parameters));
   observers.on_start(run.start_report());
   EndReport end;
   arena.run([&] { end = run.run(); });

@@ -37,6 +37,9 @@ class TrainingRun {
   /// network or optimizer are not those of this run, DataError where its data are not; `name` is what messages call it.
   void restore(Checkpoint<T> checkpoint, const std::string& name = "the checkpoint");
 
+  /// Starts from these parameters (a flat block of network().layout()) instead of from model.init's. Call before run().
+  void start_from(AlignedBuffer<T> parameters) { state_.parameters = std::move(parameters); }
+
   /// Trains until one of the config's limits, early stopping or the stop flag; takes a last snapshot where the newest
   /// is older than the last step. DivergenceError on NaN or Inf.
   EndReport run();

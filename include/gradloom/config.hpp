@@ -38,6 +38,7 @@ struct Config {
     std::vector<LayerSpec> layers;
     Initializer init = Initializer::kAuto;
     Precision precision = Precision::kFloat32;
+    std::string init_from;  ///< file whose parameters a new run starts with, in place of `init`; empty: none
   } model;
 
   struct Train {

@@ -1,0 +1,68 @@
+#include "engine/checkpoint/initial_parameters.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+#include "engine/checkpoint/checkpoint.hpp"
+#include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/paths.hpp"
+#include "engine/io/durable_file.hpp"
+#include "engine/io/hdf5.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+using Shape = std::vector<std::uint64_t>;
+
+h5::File open_any(const std::string& path) {
+  if (!looks_like_checkpoint(path)) return h5::File::open(path);
+  const std::vector<std::byte> bytes = read_file(path);
+  return h5::File::open_image(checked_payload(bytes, path), path);
+}
+
+template <class T>
+void read_parameters(const h5::File& file, const std::string& object, const Shape& shape, MatrixView<T> out) {
+  const auto refuse = [&](const std::string& what) {
+    throw CheckpointError(fmt::format("{}: {} {}; model.init-from must hold the network that model.layer describes",
+                                      file.name(), object, what));
+  };
+  if (!file.exists(object)) refuse("is missing");
+  const h5::DatasetInfo info = file.info(object);
+  if (!info.numeric()) refuse(fmt::format("holds {}, not numbers", info.type_name()));
+  if (info.shape != shape)
+    refuse(
+        fmt::format("has shape ({}) where the network has ({})", fmt::join(info.shape, ", "), fmt::join(shape, ", ")));
+  file.read_rows<T>(object, 0, out);
+  for (std::size_t i = 0; i < out.rows * out.cols; ++i)
+    if (!std::isfinite(out.data[i])) refuse(fmt::format("holds {} as its element {}", out.data[i], i));
+}
+
+}  // namespace
+
+template <class T>
+AlignedBuffer<T> read_initial_parameters(const std::string& path, const ParameterLayout& layout) {
+  AlignedBuffer<T> parameters(layout.size(), T{0});
+  try {
+    const h5::File file = open_any(path);
+    for (std::size_t l = 0; l < layout.depth(); ++l) {
+      const MatrixView<T> weight = layout.weight(parameters.data(), l);
+      const std::span<T> bias = layout.bias(parameters.data(), l);
+      read_parameters<T>(file, paths::weight(l), {weight.rows, weight.cols}, weight);
+      read_parameters<T>(file, paths::bias(l), {bias.size()}, {bias.data(), bias.size(), 1});
+    }
+    if (file.exists(paths::layer(layout.depth())))
+      throw CheckpointError(fmt::format("{}: holds {} and maybe more, but model.layer describes {} layers", path,
+                                        paths::layer(layout.depth()), layout.depth()));
+  } catch (const DataError& error) {  // what the HDF5 layer says of any file
+    throw CheckpointError(error.what());
+  }
+  return parameters;
+}
+
+template AlignedBuffer<float> read_initial_parameters(const std::string&, const ParameterLayout&);
+template AlignedBuffer<double> read_initial_parameters(const std::string&, const ParameterLayout&);
+
+}  // namespace gradloom
