@@ -1,8 +1,8 @@
 """The fingerprint of training: fixed-seed runs, and a digest of every parameter that they end with.
 
-A commit that changes a digest changes what training computes: it says why, and puts the new digest here. OpenBLAS is held
-to its Haswell kernels, which every machine with AVX2 can run, and our own kernels give the same bits on AVX2 and AVX3, so
-the digests are the same on all of them. Other versions of OpenBLAS and Highway may round otherwise: skipped there.
+A commit that changes a digest changes what training computes: it says why, and puts the new digest here. OpenBLAS is
+held to its Haswell kernels, which every machine with AVX2 can run, and our own kernels give the same bits on AVX2 and
+AVX3, so the digests are the same on all of them. Other versions of OpenBLAS and Highway may round otherwise: skipped.
 """
 
 import hashlib
