@@ -48,7 +48,7 @@ std::vector<std::byte> spoiled(const std::function<void(Checkpoint<float>&)>& sp
 }  // namespace
 
 TEMPLATE_TEST_CASE("a checkpoint comes back as it was written", "[checkpoint]", float, double) {
-  const TestFolder folder("checkpoint");
+  const testing::TemporaryFolder folder;
   const auto written = sample_checkpoint<TestType>();
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
   CHECK(looks_like_checkpoint(folder / "c.h5"));
@@ -71,7 +71,7 @@ TEMPLATE_TEST_CASE("a checkpoint comes back as it was written", "[checkpoint]", 
 }
 
 TEST_CASE("every field of the progress comes back", "[checkpoint]") {
-  const TestFolder folder("progress");
+  const testing::TemporaryFolder folder;
   const auto written = sample_checkpoint<float>();
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
   const Progress a = written.progress, b = read_checkpoint<float>(folder / "c.h5").progress;
@@ -93,7 +93,7 @@ TEST_CASE("every field of the progress comes back", "[checkpoint]") {
 }
 
 TEST_CASE("a checkpoint before the first step, of plain SGD, comes back", "[checkpoint]") {
-  const TestFolder folder("initial");
+  const testing::TemporaryFolder folder;
   auto written = sample_checkpoint<double>();
   written.optimizer.clear();
   written.progress = {};
@@ -153,7 +153,7 @@ TEST_CASE("flipped bits of the payload and cuts anywhere are found", "[checkpoin
 }
 
 TEST_CASE("damaged, foreign and missing files are told apart", "[checkpoint]") {
-  const TestFolder folder("foreign");
+  const testing::TemporaryFolder folder;
   const auto bytes = encode_checkpoint(view_of(sample_checkpoint<float>()));
   const auto error_with = [&](const std::vector<std::byte>& content) {
     write_bytes(folder / "c.h5", content);
@@ -182,7 +182,7 @@ TEST_CASE("damaged, foreign and missing files are told apart", "[checkpoint]") {
 }
 
 TEST_CASE("content that does not fit together is refused", "[checkpoint]") {
-  const TestFolder folder("content");
+  const testing::TemporaryFolder folder;
   const auto error_with = [&](const std::function<void(Checkpoint<float>&)>& spoil) {
     write_bytes(folder / "c.h5", spoiled(spoil));
     return error_of(folder / "c.h5");
@@ -203,7 +203,7 @@ TEST_CASE("content that does not fit together is refused", "[checkpoint]") {
 }
 
 TEST_CASE("a sealed file of another structure is refused", "[checkpoint]") {
-  const TestFolder folder("structure");
+  const testing::TemporaryFolder folder;
   const auto error_with = [&](const std::function<void(h5::File&)>& fill) {
     h5::File file = h5::File::create_in_memory();
     fill(file);

@@ -43,7 +43,7 @@ std::string verify_error(const std::string& path) {
 }  // namespace
 
 TEST_CASE("a checkpoint is described", "[inspect]") {
-  const TestFolder folder("inspect-checkpoint");
+  const testing::TemporaryFolder folder;
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(sample_checkpoint<float>())));
   const Json d = Json::parse(inspect(folder / "c.h5", true));
   CHECK(d["kind"] == "checkpoint");
@@ -63,7 +63,7 @@ TEST_CASE("a checkpoint is described", "[inspect]") {
 }
 
 TEST_CASE("a data set is described with its statistics", "[inspect]") {
-  const TestFolder folder("inspect-data");
+  const testing::TemporaryFolder folder;
   write_data(folder / "d.h5", 4, true);
   const Json d = Json::parse(inspect(folder / "d.h5", true));
   CHECK(d["kind"] == "data set");
@@ -86,7 +86,7 @@ TEST_CASE("a data set is described with its statistics", "[inspect]") {
 }
 
 TEST_CASE("what `train` could not read is not verified", "[inspect]") {
-  const TestFolder folder("verify");
+  const testing::TemporaryFolder folder;
   write_data(folder / "nan.h5", std::numeric_limits<double>::quiet_NaN(), true);
   CHECK(verify_error(folder / "nan.h5").find("/x row 3, column 0 is NaN") != std::string::npos);
   CHECK(Json::parse(inspect(folder / "nan.h5", true))["data_sets"][1]["columns"][0]["not_finite"] == 1);

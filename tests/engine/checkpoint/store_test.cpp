@@ -30,7 +30,7 @@ void damage(const std::string& path) {
 }  // namespace
 
 TEST_CASE("the store names files by step and lists only those", "[store]") {
-  const TestFolder folder("store-names");
+  const testing::TemporaryFolder folder;
   CheckpointStore store(folder / "checkpoints");
   CHECK(store.steps().empty());
   CHECK(store.path_of(42) == folder / "checkpoints/step-000000000042.h5");
@@ -42,7 +42,7 @@ TEST_CASE("the store names files by step and lists only those", "[store]") {
 }
 
 TEST_CASE("recovery takes the newest whole file and tells of the damaged ones", "[store]") {
-  const TestFolder folder("store-recovery");
+  const testing::TemporaryFolder folder;
   CheckpointStore store(folder.path());
   std::vector<std::string> told;
   const auto tell = [&](const std::string& what) { told.push_back(what); };
@@ -62,7 +62,7 @@ TEST_CASE("recovery takes the newest whole file and tells of the damaged ones", 
 }
 
 TEST_CASE("pruning keeps the newest and the best", "[store]") {
-  const TestFolder folder("store-prune");
+  const testing::TemporaryFolder folder;
   CheckpointStore store(folder.path());
   for (std::uint64_t step = 1; step <= 6; ++step) store.write(step, checkpoint_bytes());
   store.set_best(2);
@@ -76,7 +76,7 @@ TEST_CASE("pruning keeps the newest and the best", "[store]") {
 }
 
 TEST_CASE("leftovers of killed processes go, everything else stays", "[store]") {
-  const TestFolder folder("store-leftovers");
+  const testing::TemporaryFolder folder;
   CheckpointStore store(folder.path());
   store.write(1, checkpoint_bytes());
   for (const char* name : {".step-000000000002.h5.tmp-123", ".best.h5.tmp-9", ".hidden", "notes.h5.tmp-1"})
@@ -90,7 +90,7 @@ TEST_CASE("leftovers of killed processes go, everything else stays", "[store]") 
 }
 
 TEST_CASE("a run folder stands for its best, else its newest whole checkpoint", "[store]") {
-  const TestFolder folder("store-resolve");
+  const testing::TemporaryFolder folder;
   CHECK_THROWS_AS(resolve_checkpoint(folder / "absent"), CheckpointError);
   CHECK_THROWS_AS(resolve_checkpoint(folder.path()), CheckpointError);
   CheckpointStore store(folder / "checkpoints");

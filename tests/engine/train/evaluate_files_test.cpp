@@ -70,7 +70,7 @@ std::vector<std::string> lines_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("predictions of a file are the model's, in HDF5 and in CSV", "[evaluate_files]") {
-  const TestFolder folder("predict");
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});
   REQUIRE(predict(folder / "c.h5", folder / "data.h5", folder / "p.h5", 2) == kRows);
@@ -92,7 +92,7 @@ TEST_CASE("predictions of a file are the model's, in HDF5 and in CSV", "[evaluat
 }
 
 TEST_CASE("a classifier writes probabilities and labels", "[evaluate_files]") {
-  const TestFolder folder("predict-classes");
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", classifier({"red", "green, light", "blue"}));
   write_data(folder / "data.h5", 2, {});
   predict(folder / "c.h5", folder / "data.h5", folder / "p.h5");
@@ -119,7 +119,7 @@ TEST_CASE("a classifier writes probabilities and labels", "[evaluate_files]") {
 }
 
 TEST_CASE("a binary classifier's probability is that of class 1", "[evaluate_files]") {
-  const TestFolder folder("predict-binary");
+  const testing::TemporaryFolder folder;
   auto c = classifier({});
   const std::vector<LayerSpec> layers = {{1, Activation::kLinear}};
   c.layout = ParameterLayout(2, layers);
@@ -138,7 +138,7 @@ TEST_CASE("a binary classifier's probability is that of class 1", "[evaluate_fil
 }
 
 TEST_CASE("evaluation restores units and reads several files as one", "[evaluate_files]") {
-  const TestFolder folder("evaluate");
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});
   predict(folder / "c.h5", folder / "data.h5", folder / "p.h5");
@@ -157,7 +157,7 @@ TEST_CASE("evaluation restores units and reads several files as one", "[evaluate
 }
 
 TEST_CASE("what cannot be evaluated or predicted is refused with its place", "[evaluate_files]") {
-  const TestFolder folder("evaluate-refuses");
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "wide.h5", 5, Matrix<double>(kRows, 1, 0.0));
   write_data(folder / "bare.h5", 2, {});
@@ -181,7 +181,7 @@ TEST_CASE("what cannot be evaluated or predicted is refused with its place", "[e
 }
 
 TEST_CASE("predictions replace neither their sources nor what is no file", "[evaluate_files]") {
-  const TestFolder folder("predict-output");
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});
   std::filesystem::create_symlink(folder / "data.h5", folder / "link.h5");

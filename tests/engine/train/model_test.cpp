@@ -23,7 +23,7 @@ double naive_prediction(const Model<double>& model, const Standardization& s, do
 }  // namespace
 
 TEST_CASE("a model loads from a checkpoint and predicts raw rows in the target's units", "[model]") {
-  const TestFolder folder("model");
+  const testing::TemporaryFolder folder;
   const auto c = sample_checkpoint<double>();
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(c)));
   const auto model = Model<double>::load(folder / "c.h5");
@@ -43,7 +43,7 @@ TEST_CASE("a model loads from a checkpoint and predicts raw rows in the target's
 }
 
 TEST_CASE("a model refuses another width and another precision", "[model]") {
-  const TestFolder folder("model-refuses");
+  const testing::TemporaryFolder folder;
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(sample_checkpoint<float>())));
   const auto model = Model<float>::load(folder / "c.h5");
   const Matrix<float> x(1, 3, 0.F);
