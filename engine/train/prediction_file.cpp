@@ -1,15 +1,14 @@
 #include "engine/train/prediction_file.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 
+#include "engine/data/pending_files.hpp"
 #include "engine/io/hdf5.hpp"
 #include "engine/nn/loss.hpp"
 #include "engine/train/metrics.hpp"
@@ -23,24 +22,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kCsvBufferBytes = 1 << 20;
 
 bool is_hdf5(const std::string& path) { return fs::path(path).extension() == ".h5"; }
-
-// Lets `write` fill a file beside `path`, then renames it; nothing stays where either fails.
-void replace_file(const std::string& path, const std::function<void(const std::string&)>& write) {
-  const fs::path target(path);
-  const std::string name = fmt::format(".{}.tmp-{}", target.filename().string(), ::getpid());
-  const fs::path temporary = target.parent_path() / name;
-  std::error_code error;
-  if (target.has_parent_path() && !fs::is_directory(target.parent_path(), error))
-    throw FileError(fmt::format("{}: cannot be written: there is no folder {}", path, target.parent_path().string()));
-  try {
-    write(temporary.string());
-    fs::rename(temporary, target, error);
-    if (error) throw FileError(fmt::format("{}: cannot be written: {}", path, error.message()));
-  } catch (...) {
-    fs::remove(temporary, error);
-    throw;
-  }
-}
 
 // (rows, target_columns): the likeliest class, or 1 where a probability is over one half.
 template <class T>
@@ -166,12 +147,13 @@ void require_prediction_format(const std::string& path) {
 template <class T>
 void write_predictions(const std::string& path, Loss loss, MatrixView<const T> predictions,
                        const std::vector<std::string>& class_names) {
-  replace_file(path, [&](const std::string& temporary) {
-    if (is_hdf5(path))
-      write_hdf5<T>(temporary, loss, predictions, class_names);
-    else
-      write_csv<T>(temporary, loss, predictions, class_names);
-  });
+  PendingFiles output;
+  const std::string temporary = output.add(path);
+  if (is_hdf5(path))
+    write_hdf5<T>(temporary, loss, predictions, class_names);
+  else
+    write_csv<T>(temporary, loss, predictions, class_names);
+  output.publish();
 }
 
 template void write_predictions(const std::string&, Loss, MatrixView<const float>, const std::vector<std::string>&);
