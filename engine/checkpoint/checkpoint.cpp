@@ -46,11 +46,12 @@ struct Reader {
   }
 };
 
-// Runs `read` on the open file. Whatever is wrong with a checkpoint's content is a CheckpointError.
+// Runs `read` on the open file. Whatever is wrong with a checkpoint's content is a CheckpointError; a system that
+// refuses to give the content up is no damage, and stays a FileError.
 template <class Read>
 auto with_checkpoint(const std::string& path, const Read& read) {
+  std::vector<std::byte> bytes = read_file(path);
   try {
-    std::vector<std::byte> bytes = read_file(path);
     const Reader reader{path, h5::File::open_image(checked_payload(bytes, path), path)};
     bytes = {};  // the open file has a copy
     return read(reader);

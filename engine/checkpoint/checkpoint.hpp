@@ -69,7 +69,8 @@ template <class T>
 std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view);
 
 /// Reads and checks a whole checkpoint file: user block and checksum before the HDF5 library sees a byte, then every
-/// shape against every other. CheckpointError says what is wrong; `Precision` of the file must be T's.
+/// shape against every other. CheckpointError says what is wrong, FileError why the system did not give the file up;
+/// `Precision` of the file must be T's.
 template <class T>
 Checkpoint<T> read_checkpoint(const std::string& path);
 
@@ -80,7 +81,7 @@ Precision checkpoint_precision(const std::string& path);
 /// 512 and not at 0). Says nothing about its being whole.
 bool looks_like_checkpoint(const std::string& path);
 
-/// Whole or CheckpointError: user block, checksum, structure, shapes, finite parameters.
+/// Whole or CheckpointError (FileError, as read_checkpoint): user block, checksum, structure, shapes, finite parameters.
 void verify_checkpoint(const std::string& path);
 
 }  // namespace gradloom

@@ -10,6 +10,7 @@
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/io/durable_file.hpp"
+#include "engine/io/folder.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -35,17 +36,6 @@ std::optional<std::uint64_t> step_of(const std::string& name) {
   return step;
 }
 
-// Names in a folder; none where it does not exist.
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-    names.push_back(entry->path().filename().string());
-  if (error && error != std::errc::no_such_file_or_directory)
-    throw FileError(fmt::format("{}: cannot be listed: {}", folder, error.message()));
-  return names;
-}
-
 bool is_leftover(const std::string& name) {
   return name.starts_with('.') && name.find(".h5.tmp-") != std::string::npos;
 }
@@ -60,7 +50,7 @@ std::string CheckpointStore::best_path() const { return (fs::path(folder_) / "be
 
 std::vector<std::uint64_t> CheckpointStore::steps() const {
   std::vector<std::uint64_t> steps;
-  for (const std::string& name : names_in(folder_))
+  for (const std::string& name : list_folder(folder_))
     if (const auto step = step_of(name)) steps.push_back(*step);
   std::sort(steps.begin(), steps.end());
   return steps;
@@ -96,17 +86,17 @@ void CheckpointStore::prune(std::size_t keep_last, const std::vector<std::uint64
 }
 
 void CheckpointStore::remove_leftovers() {
-  for (const std::string& name : names_in(folder_))
+  for (const std::string& name : list_folder(folder_))
     if (is_leftover(name)) remove_durably((fs::path(folder_) / name).string());
 }
 
 std::string resolve_checkpoint(const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path, error)) throw CheckpointError(path + ": no such checkpoint or run folder");
+  if (!file_exists(path)) throw CheckpointError(path + ": no such checkpoint or run folder");
   if (!fs::is_directory(path, error)) return path;
   const fs::path inner = fs::path(path) / "checkpoints";
   const CheckpointStore store(fs::is_directory(inner, error) ? inner.string() : path);
-  if (fs::exists(store.best_path(), error)) return store.best_path();
+  if (file_exists(store.best_path())) return store.best_path();
   std::string last_damage;
   if (const auto newest = store.newest_valid([&](const std::string& what) { last_damage = what; })) return *newest;
   if (!last_damage.empty()) throw CheckpointError(fmt::format("{}: holds no whole checkpoint; {}", path, last_damage));

@@ -22,6 +22,8 @@ class CheckpointStore {
   [[nodiscard]] std::vector<std::uint64_t> steps() const;
 
   /// The newest file that is whole, or nothing; each damaged one on the way is told to `on_damaged` (its message).
+  /// FileError where the system does not let a file be read: that may pass, and nobody is to go on from an older one
+  /// for it.
   [[nodiscard]] std::optional<std::string> newest_valid(
       const std::function<void(const std::string&)>& on_damaged) const;
 

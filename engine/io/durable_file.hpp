@@ -7,12 +7,15 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/io/descriptor.hpp"
+
 namespace gradloom {
 
 /// Replaces `path` by these bytes, durably: a temporary file in the same folder is written, fsynced and renamed over
 /// `path`, and the folder is fsynced. On return the bytes are on disk; on FileError (which names the call and the
-/// system's reason) what stood at `path` stands unchanged and the temporary file is gone. A failed fsync is never
-/// retried. Temporary files are called `.NAME.tmp-PID`.
+/// system's reason) what stood at `path` stands unchanged and the temporary file is gone; only where the last fsync, of
+/// the folder, failed, the new bytes stand there, whole. A failed fsync is never retried. Temporary files are called
+/// `.NAME.tmp-PID`.
 void write_durably(const std::string& path, std::span<const std::span<const std::byte>> parts);
 void write_durably(const std::string& path, std::string_view text);
 
@@ -23,8 +26,8 @@ void link_durably(const std::string& target, const std::string& link);
 /// Removes a file and fsyncs its folder. Absent files are not an error.
 void remove_durably(const std::string& path);
 
-/// Creates a folder and its parents; FileError where that fails or something else stands there.
-void create_folders(const std::string& path);
+/// Renames a damaged file to `damaged-NAME` beside it, for whoever wants to look at it.
+void set_aside(const std::string& path);
 
 /// A whole file; FileError where it cannot be read.
 std::vector<std::byte> read_file(const std::string& path);
@@ -35,12 +38,9 @@ class FileLock {
  public:
   /// ConfigError "... is in use by process N" where another process holds it.
   explicit FileLock(const std::string& path);
-  ~FileLock();
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
 
  private:
-  int descriptor_ = -1;
+  Descriptor file_;
 };
 
 }  // namespace gradloom

@@ -1,22 +1,19 @@
 #include "engine/report/metrics_log.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "engine/io/durable_file.hpp"
+#include "engine/io/folder.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMostPendingBytes = 64 << 20;
 
 // True where the line belongs to the part of the run that ends with `step`.
 bool belongs(std::string_view line, std::uint64_t step) {
@@ -59,31 +56,18 @@ void add_metrics(Json& json, const std::string& prefix, const Metrics& metrics) 
 
 MetricsLog::MetricsLog(std::string path, std::optional<std::uint64_t> from_step) : path_(std::move(path)) {
   std::string kept;
-  if (from_step && std::filesystem::exists(path_)) {
+  if (from_step && file_exists(path_)) {
     const auto bytes = read_file(path_);
     kept = lines_until({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, *from_step);
   }
   write_durably(path_, kept);
-  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (descriptor_ < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path_, std::strerror(errno)));
-}
-
-MetricsLog::~MetricsLog() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  file_ = std::make_unique<AppendFile>(path_);
 }
 
 void MetricsLog::append(const std::string& line) {
-  std::string_view rest = line;
-  while (!rest.empty()) {
-    const ssize_t written = ::write(descriptor_, rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw FileError(fmt::format("{}: cannot be written: {}", path_, std::strerror(errno)));
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-void MetricsLog::sync() {
-  if (::fsync(descriptor_) != 0) throw FileError(fmt::format("{}: cannot be synced: {}", path_, std::strerror(errno)));
+  failure_ = file_->append(line);
+  if (file_->pending_bytes() > kMostPendingBytes)
+    throw FileError(*failure_ + "; the lines that wait in memory have become too many");
 }
 
 void MetricsLog::on_start(const StartReport& report) {

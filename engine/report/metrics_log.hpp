@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "engine/io/append_file.hpp"
 #include "gradloom/trainer.hpp"
 
 namespace gradloom {
@@ -16,9 +18,6 @@ class MetricsLog final : public TrainingObserver {
   /// removed first, so that no step stands twice; nullopt starts an empty log. FileError where the file cannot be
   /// read or written.
   MetricsLog(std::string path, std::optional<std::uint64_t> from_step);
-  ~MetricsLog() override;
-  MetricsLog(const MetricsLog&) = delete;
-  MetricsLog& operator=(const MetricsLog&) = delete;
 
   void on_start(const StartReport& report) override;
   void on_step(const StepReport& report, bool logged) override;
@@ -26,14 +25,21 @@ class MetricsLog final : public TrainingObserver {
   void on_checkpoint(const std::string& path, std::uint64_t step) override;
   void on_end(const EndReport& report) override;
 
-  /// Returns when all lines are on disk.
-  void sync();
+  /// Why lines are waiting in memory since the last one; nothing where all are written.
+  [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
+
+  /// FileError where lines are still waiting after another try.
+  void flush() { file_->flush(); }
+
+  /// Returns when all lines that are written are on disk. May be called by another thread than the rest.
+  void sync() const { file_->sync(); }
 
  private:
   void append(const std::string& line);
 
   std::string path_;
-  int descriptor_ = -1;
+  std::unique_ptr<AppendFile> file_;
+  std::optional<std::string> failure_;
 };
 
 }  // namespace gradloom

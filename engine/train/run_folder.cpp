@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "engine/io/folder.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -15,30 +16,29 @@ std::string folder_of(const Config& config) {
   return config.run.dir.empty() ? fmt::format("runs/{}", config.name) : config.run.dir;
 }
 
-// Moves a damaged file out of the way, for whoever wants to look at it.
-void set_aside(const fs::path& path) {
-  std::error_code ignored;  // a file that cannot be moved is found damaged again next time
-  fs::rename(path, path.parent_path() / ("damaged-" + path.filename().string()), ignored);
+// A file that cannot be moved is found damaged again next time.
+void try_set_aside(const std::string& path, TrainingObserver& observer) {
+  try {
+    if (file_exists(path)) set_aside(path);
+  } catch (const FileError& error) {
+    observer.on_warning(error.what());
+  }
 }
 
 // Step files newer than the one that a run goes on from are damaged, and by their numbers they would outlive the good
 // ones that come. Where it goes on from none, all are.
-void set_damaged_aside(CheckpointStore& store, const std::optional<ResumePoint>& from) {
+void set_damaged_aside(CheckpointStore& store, const std::optional<ResumePoint>& from, TrainingObserver& observer) {
   for (const std::uint64_t step : store.steps())
-    if (!from || step > from->step) set_aside(store.path_of(step));
-  if (!from) set_aside(store.best_path());
+    if (!from || step > from->step) try_set_aside(store.path_of(step), observer);
+  if (!from) try_set_aside(store.best_path(), observer);
   if (from && from->path == store.best_path()) link_durably(from->path, store.path_of(from->step));
 }
 
 // Temporary files of writes that a kill cut off.
 void remove_leftovers(const std::string& folder) {
-  std::vector<std::string> leftovers;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
+  for (const std::string& name : list_folder(folder))
     if (name.starts_with(".config.ini.tmp-") || name.starts_with(".metrics.jsonl.tmp-"))
-      leftovers.push_back(entry.path().string());
-  }
-  for (const std::string& path : leftovers) remove_durably(path);
+      remove_durably(fmt::format("{}/{}", folder, name));
 }
 
 bool is_whole(const std::string& path, TrainingObserver& observer) {
@@ -71,19 +71,19 @@ RunFolder::RunFolder(const Config& config, bool resume)
 }
 
 bool RunFolder::holds_checkpoints() const {
-  return !checkpoints_.steps().empty() || fs::exists(checkpoints_.best_path());
+  return !checkpoints_.steps().empty() || file_exists(checkpoints_.best_path());
 }
 
 std::optional<std::string> RunFolder::find_resume_point(TrainingObserver& observer) const {
   if (!resume_) return std::nullopt;
   const auto tell = [&](const std::string& message) { observer.on_warning(message); };
   if (auto newest = checkpoints_.newest_valid(tell)) return newest;
-  if (fs::exists(checkpoints_.best_path()) && is_whole(checkpoints_.best_path(), observer))
+  if (file_exists(checkpoints_.best_path()) && is_whole(checkpoints_.best_path(), observer))
     return checkpoints_.best_path();
   return std::nullopt;
 }
 
-void RunFolder::begin(const Config& config, const std::optional<ResumePoint>& from) {
+void RunFolder::begin(const Config& config, const std::optional<ResumePoint>& from, TrainingObserver& observer) {
   create_folders(checkpoints_.folder());
   if (!lock_) {
     lock_ = std::make_unique<FileLock>(path_ + "/lock");
@@ -95,7 +95,7 @@ void RunFolder::begin(const Config& config, const std::optional<ResumePoint>& fr
   }
   checkpoints_.remove_leftovers();
   remove_leftovers(path_);
-  if (resume_) set_damaged_aside(checkpoints_, from);
+  if (resume_) set_damaged_aside(checkpoints_, from, observer);
   write_durably(path_ + "/config.ini", resolved_text(config));
   metrics_ = std::make_unique<MetricsLog>(path_ + "/metrics.jsonl", from ? std::optional(from->step) : std::nullopt);
 }
@@ -104,12 +104,12 @@ void RunFolder::restore_best(const Progress& progress, TrainingObserver& observe
   const std::string link = checkpoints_.best_path();
   if (!progress.best.empty()) {
     const std::uint64_t step = progress.best.front().step;
-    if (fs::exists(checkpoints_.path_of(step)) && is_whole(checkpoints_.path_of(step), observer)) {
+    if (file_exists(checkpoints_.path_of(step)) && is_whole(checkpoints_.path_of(step), observer)) {
       checkpoints_.set_best(step);
       return;
     }
   }
-  if (fs::exists(link) && !is_whole(link, observer)) set_aside(link);
+  if (file_exists(link) && !is_whole(link, observer)) try_set_aside(link, observer);
 }
 
 template <class T>

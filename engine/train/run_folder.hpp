@@ -33,9 +33,10 @@ class RunFolder {
   [[nodiscard]] std::optional<std::string> find_resume_point(TrainingObserver& observer) const;
 
   /// Creates what is missing, writes the resolved config, and opens the metrics log, cut back to `from` (nullopt:
-  /// emptied). Step files after `from`, which recovery found damaged, are set aside as `damaged-...`. ConfigError where
-  /// the folder was not there when this object was made, and another process has trained in it since.
-  void begin(const Config& config, const std::optional<ResumePoint>& from);
+  /// emptied). Step files after `from`, which recovery found damaged, are set aside as `damaged-...`; `observer` is
+  /// told where that fails. ConfigError where the folder was not there when this object was made, and another process
+  /// has trained in it since.
+  void begin(const Config& config, const std::optional<ResumePoint>& from, TrainingObserver& observer);
 
   /// Points best.h5 at the best epoch that `progress` knows, where a kill came between checkpoint and link. A damaged
   /// best.h5 that nothing replaces is set aside, and told to `observer`.

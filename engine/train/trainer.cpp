@@ -129,7 +129,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     run.restore(std::move(*checkpoint), *resume_point);
   else if (auto parameters = given_parameters<T>(config, run.network().layout()))
     run.start_from(std::move(*parameters));
-  folder.begin(config, from);
+  folder.begin(config, from, observers);
   if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
   observers.add(&folder.metrics());
 
@@ -140,6 +140,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   EndReport end = run_logged(run, folder.metrics(), arena);
   add_checkpoints_and_test(end, run, data, config, folder.checkpoints(), arena);
   observers.on_end(end);
+  folder.metrics().flush();
   return end;
 }
 

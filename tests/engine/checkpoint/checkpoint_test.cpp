@@ -22,7 +22,7 @@ bool equal(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
 std::string error_of(const std::string& path) {
   try {
     verify_checkpoint(path);
-  } catch (const CheckpointError& error) {
+  } catch (const FileError& error) {
     return error.what();
   }
   return "";

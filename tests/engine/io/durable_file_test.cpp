@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string>
 
+#include "engine/io/folder.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"

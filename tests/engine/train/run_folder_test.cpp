@@ -23,6 +23,8 @@ Config config_in(const TemporaryFolder& folder) {
   return config;
 }
 
+TrainingObserver silent;
+
 void touch(const std::string& path) { std::ofstream(path) << "x"; }
 
 }  // namespace
@@ -31,7 +33,7 @@ TEST_CASE("a run folder is created when the run begins, and not before", "[run f
   const TemporaryFolder folder;
   RunFolder run(config_in(folder), false);
   CHECK(folder.entries() == 0);
-  run.begin(config_in(folder), std::nullopt);
+  run.begin(config_in(folder), std::nullopt, silent);
   for (const char* name : {"run/lock", "run/config.ini", "run/metrics.jsonl", "run/checkpoints"})
     CHECK(fs::exists(folder / name));
 }
@@ -40,8 +42,9 @@ TEST_CASE("one run at a time trains in a folder", "[run folder]") {
   const TemporaryFolder folder;
   RunFolder first(config_in(folder), false);
   RunFolder second(config_in(folder), true);  // both found no folder
-  first.begin(config_in(folder), std::nullopt);
-  CHECK_THAT(message_of<ConfigError>([&] { second.begin(config_in(folder), std::nullopt); }), has_text("in use"));
+  first.begin(config_in(folder), std::nullopt, silent);
+  CHECK_THAT(message_of<ConfigError>([&] { second.begin(config_in(folder), std::nullopt, silent); }),
+             has_text("in use"));
   CHECK_THAT(message_of<ConfigError>([&] { RunFolder third(config_in(folder), true); }), has_text("in use"));
 }
 
@@ -50,10 +53,11 @@ TEST_CASE("a run that found no folder does not start over one that another has f
   RunFolder late(config_in(folder), true);
   {
     RunFolder quick(config_in(folder), true);
-    quick.begin(config_in(folder), std::nullopt);
+    quick.begin(config_in(folder), std::nullopt, silent);
     touch(quick.checkpoints().path_of(7));
   }
-  CHECK_THAT(message_of<ConfigError>([&] { late.begin(config_in(folder), std::nullopt); }), has_text("--resume"));
+  CHECK_THAT(message_of<ConfigError>([&] { late.begin(config_in(folder), std::nullopt, silent); }),
+             has_text("--resume"));
   CHECK(fs::exists(late.checkpoints().path_of(7)));
 }
 
@@ -64,7 +68,7 @@ TEST_CASE("temporary files of killed writes go when a run begins", "[run folder]
   for (const char* name : {".config.ini.tmp-1", ".metrics.jsonl.tmp-2", "checkpoints/.step-000000000001.h5.tmp-3",
                            "notes.tmp-4", ".hidden"})
     touch(folder / ("run/" + std::string(name)));
-  RunFolder(config, true).begin(config, std::nullopt);
+  RunFolder(config, true).begin(config, std::nullopt, silent);
   CHECK_FALSE(fs::exists(folder / "run/.config.ini.tmp-1"));
   CHECK_FALSE(fs::exists(folder / "run/.metrics.jsonl.tmp-2"));
   CHECK_FALSE(fs::exists(folder / "run/checkpoints/.step-000000000001.h5.tmp-3"));
