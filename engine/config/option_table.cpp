@@ -135,6 +135,9 @@ void add_checkpoint(Rows& rows) {
                                 GRADLOOM_MEMBER(checkpoint.keep_last)));
   rows.push_back(integer_option({"checkpoint.keep-best", "Best checkpoints that are kept beside them.", kFree}, {0},
                                 GRADLOOM_MEMBER(checkpoint.keep_best)));
+  rows.push_back(choice_option<OnError>(
+      {"checkpoint.on-error", "What a run does where a checkpoint cannot be written; older ones stand.", kFree},
+      GRADLOOM_MEMBER(checkpoint.on_error)));
 }
 
 void add_early_stopping(Rows& rows) {

@@ -84,6 +84,11 @@ struct Names<Monitor> {
                                                 {Monitor::kTrainLoss, "train_loss"}}};
 };
 
+template <>
+struct Names<OnError> {
+  static constexpr Table<OnError, 2> kTable = {{{OnError::kContinue, "continue"}, {OnError::kStop, "stop"}}};
+};
+
 template <class Enum>
 std::string_view name_of(Enum value) {
   for (const auto& [key, name] : Names<Enum>::kTable)
@@ -102,6 +107,7 @@ std::string_view to_string(Shuffle value) { return name_of(value); }
 std::string_view to_string(OptimizerType value) { return name_of(value); }
 std::string_view to_string(ScheduleType value) { return name_of(value); }
 std::string_view to_string(Monitor value) { return name_of(value); }
+std::string_view to_string(OnError value) { return name_of(value); }
 
 template <class Enum>
 std::optional<Enum> from_string(std::string_view name) {
@@ -129,6 +135,7 @@ GRADLOOM_INSTANTIATE(Shuffle);
 GRADLOOM_INSTANTIATE(OptimizerType);
 GRADLOOM_INSTANTIATE(ScheduleType);
 GRADLOOM_INSTANTIATE(Monitor);
+GRADLOOM_INSTANTIATE(OnError);
 #undef GRADLOOM_INSTANTIATE
 
 }  // namespace gradloom

@@ -26,8 +26,22 @@ std::optional<mode_t> mode_of(const std::string& path) {
   throw_call_failed(path, "stat", errno);
 }
 
-[[noreturn]] void cannot_create(const std::string& path, int error) {
-  throw FileError(fmt::format("{}: cannot be created as a folder: {}", path, std::strerror(error)));
+// Makes `path`, which is `wanted` or a parent of it.
+void create_folder(const std::string& path, const std::string& wanted) {
+  const auto fail = [&](const std::string& reason) {
+    throw FileError(fmt::format("{}: cannot be created as a folder: {}", wanted, reason));
+  };
+  if (const auto mode = mode_of(path)) {
+    if (!S_ISDIR(*mode)) fail(path + " is not a folder");
+    return;
+  }
+  const std::string parent = parent_folder(path);
+  if (parent != path) create_folder(parent, wanted);
+  int result = 0;
+  do result = sys::mkdir(path.c_str(), 0777);
+  while (result != 0 && errno == EINTR);
+  if (result != 0 && errno != EEXIST) fail(std::strerror(errno));
+  sync_folder(parent);
 }
 
 }  // namespace
@@ -39,19 +53,7 @@ std::string parent_folder(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
-void create_folders(const std::string& path) {
-  if (const auto mode = mode_of(path)) {
-    if (!S_ISDIR(*mode)) throw FileError(path + ": is not a folder");
-    return;
-  }
-  const std::string parent = parent_folder(path);
-  if (parent != path) create_folders(parent);
-  int result = 0;
-  do result = sys::mkdir(path.c_str(), 0777);
-  while (result != 0 && errno == EINTR);
-  if (result != 0 && errno != EEXIST) cannot_create(path, errno);
-  sync_folder(parent);
-}
+void create_folders(const std::string& path) { create_folder(path, path); }
 
 void sync_folder(const std::string& path) {
   const Descriptor folder(path, O_RDONLY | O_DIRECTORY);

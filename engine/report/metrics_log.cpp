@@ -103,6 +103,10 @@ void MetricsLog::on_checkpoint(const std::string& path, std::uint64_t step) {
   append(Json{{"kind", "checkpoint"}, {"step", step}, {"path", path}}.dump() + "\n");
 }
 
+void MetricsLog::on_checkpoint_failed(std::uint64_t step, const std::string& reason) {
+  append(Json{{"kind", "checkpoint-failed"}, {"step", step}, {"reason", reason}}.dump() + "\n");
+}
+
 void MetricsLog::on_end(const EndReport& report) {
   Json json = {{"kind", "end"},
                {"step", report.step},

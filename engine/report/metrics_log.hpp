@@ -23,6 +23,7 @@ class MetricsLog final : public TrainingObserver {
   void on_step(const StepReport& report, bool logged) override;
   void on_epoch(const EpochReport& report) override;
   void on_checkpoint(const std::string& path, std::uint64_t step) override;
+  void on_checkpoint_failed(std::uint64_t step, const std::string& reason) override;
   void on_end(const EndReport& report) override;
 
   /// Why lines are waiting in memory since the last one; nothing where all are written.

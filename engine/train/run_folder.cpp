@@ -112,41 +112,4 @@ void RunFolder::restore_best(const Progress& progress, TrainingObserver& observe
   if (file_exists(link) && !is_whole(link, observer)) try_set_aside(link, observer);
 }
 
-template <class T>
-CheckpointWriter<T>::CheckpointWriter(const Config& config, const RunData<T>& data, RunFolder& folder,
-                                      TrainingObserver& observer)
-    : config_(config),
-      data_(data),
-      layout_(data.layout(config)),
-      config_text_(resolved_text(config)),
-      folder_(folder),
-      observer_(observer) {}
-
-template <class T>
-void CheckpointWriter<T>::save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds,
-                               bool best) {
-  CheckpointView<T> view{
-      &layout_,      config_.train.loss,     state.parameters.data(),       {},
-      &progress,     &data_.standardization, &data_.training.feature_names, &data_.training.class_names,
-      &config_text_, elapsed_seconds};
-  for (const auto& [name, block] : state.optimizer) view.optimizer.emplace_back(name, block.data());
-  folder_.metrics().sync();  // the log must reach as far as the checkpoint that a resume cuts it back to
-  const std::string path = folder_.checkpoints().write(progress.step, encode_checkpoint(view));
-  observer_.on_checkpoint(path, progress.step);
-  retain(progress, best);
-}
-
-template <class T>
-void CheckpointWriter<T>::retain(const Progress& progress, bool best) {
-  const std::size_t keep_best = config_.checkpoint.keep_best;
-  if (best && keep_best > 0) folder_.checkpoints().set_best(progress.step);
-  std::vector<std::uint64_t> keep_also;
-  if (keep_best > 1)  // with 1, best.h5 is enough
-    for (const BestEpoch& epoch : progress.best) keep_also.push_back(epoch.step);
-  folder_.checkpoints().prune(config_.checkpoint.keep_last, keep_also);
-}
-
-template class CheckpointWriter<float>;
-template class CheckpointWriter<double>;
-
 }  // namespace gradloom

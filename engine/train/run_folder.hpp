@@ -4,10 +4,10 @@
 #include <optional>
 #include <string>
 
+#include "engine/checkpoint/checkpoint.hpp"
 #include "engine/checkpoint/store.hpp"
 #include "engine/io/durable_file.hpp"
 #include "engine/report/metrics_log.hpp"
-#include "engine/train/training_run.hpp"
 #include "gradloom/config.hpp"
 
 namespace gradloom {
@@ -52,26 +52,6 @@ class RunFolder {
   CheckpointStore checkpoints_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<MetricsLog> metrics_;
-};
-
-/// Writes snapshots into the run folder's checkpoints, keeps best.h5, prunes.
-template <class T>
-class CheckpointWriter final : public SnapshotSink<T> {
- public:
-  /// All references must outlive the writer.
-  CheckpointWriter(const Config& config, const RunData<T>& data, RunFolder& folder, TrainingObserver& observer);
-
-  void save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds, bool best) override;
-
- private:
-  void retain(const Progress& progress, bool best);
-
-  const Config& config_;
-  const RunData<T>& data_;
-  const ParameterLayout layout_;
-  const std::string config_text_;
-  RunFolder& folder_;
-  TrainingObserver& observer_;
 };
 
 }  // namespace gradloom

@@ -7,6 +7,7 @@
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/checkpoint/initial_parameters.hpp"
+#include "engine/train/checkpoint_writer.hpp"
 #include "engine/train/evaluator.hpp"
 #include "engine/train/run_folder.hpp"
 #include "engine/train/training_run.hpp"
@@ -33,6 +34,9 @@ class ObserverList final : public TrainingObserver {
   }
   void on_checkpoint(const std::string& path, std::uint64_t step) override {
     for (auto* o : observers_) o->on_checkpoint(path, step);
+  }
+  void on_checkpoint_failed(std::uint64_t step, const std::string& reason) override {
+    for (auto* o : observers_) o->on_checkpoint_failed(step, reason);
   }
   void on_warning(const std::string& line) override {
     for (auto* o : observers_) o->on_warning(line);
@@ -84,19 +88,28 @@ Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Co
   return evaluate_rows(run.network(), parameters, config.train.loss, data.standardization, *data.test, arena);
 }
 
-// Runs to the end; a divergence stands in the log before it goes on to the caller.
+template <class T>
+void log_failed_end(const TrainingRun<T>& run, MetricsLog& log, const char* reason) {
+  EndReport end;
+  end.step = run.progress().step;
+  end.epoch = run.progress().epoch;
+  end.samples_seen = run.progress().samples_seen;
+  end.elapsed_seconds = run.elapsed_seconds();
+  end.reason = reason;
+  log.on_end(end);
+}
+
+// Runs to the end; why a run failed stands in the log before it goes on to the caller.
 template <class T>
 EndReport run_logged(TrainingRun<T>& run, MetricsLog& log, Arena& arena) {
   EndReport end;
   try {
     arena.run([&] { end = run.run(); });
   } catch (const DivergenceError&) {
-    end.step = run.progress().step;
-    end.epoch = run.progress().epoch;
-    end.samples_seen = run.progress().samples_seen;
-    end.elapsed_seconds = run.elapsed_seconds();
-    end.reason = "diverged";
-    log.on_end(end);
+    log_failed_end(run, log, "diverged");
+    throw;
+  } catch (const FileError&) {
+    log_failed_end(run, log, "file-error");
     throw;
   }
   return end;
@@ -129,6 +142,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     run.restore(std::move(*checkpoint), *resume_point);
   else if (auto parameters = given_parameters<T>(config, run.network().layout()))
     run.start_from(std::move(*parameters));
+  writer.require_room();
   folder.begin(config, from, observers);
   if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
   observers.add(&folder.metrics());
@@ -180,8 +194,9 @@ Config config_in_memory(const Config& given, Precision precision, bool with_vali
 template <class T>
 class BestInMemory final : public SnapshotSink<T> {
  public:
-  void save(const TrainingState<T>& state, const Progress&, double, bool best) override {
+  void save(const TrainingState<T>& state, const Progress& progress, double, bool best) override {
     if (best) parameters_ = state.parameters;
+    this->set_safe_step(progress.step);
   }
   std::optional<AlignedBuffer<T>>& parameters() { return parameters_; }
 

@@ -94,7 +94,7 @@ void TrainingRun<T>::restore(Checkpoint<T> checkpoint, const std::string& name) 
   state_.parameters = std::move(checkpoint.parameters);
   progress_ = checkpoint.progress;
   elapsed_before_ = checkpoint.elapsed_seconds;
-  saved_step_ = progress_.step;
+  sink_.set_safe_step(progress_.step);
 }
 
 template <class T>
@@ -172,8 +172,11 @@ EndReport TrainingRun<T>::run() {
     const bool epoch_ended = progress_.epoch_step == steps_per_epoch_;
     if (epoch_ended) finish_epoch();
     save_if_due(epoch_ended);
+    sink_.poll();
   }
-  if (saved_step_ != progress_.step) save();
+  sink_.settle();
+  if (sink_.safe_step() != progress_.step) save();
+  sink_.finish();
 
   EndReport end;
   end.step = progress_.step;
@@ -206,13 +209,15 @@ void TrainingRun<T>::take_step(const MinibatchFeed<T>& feed, const Minibatch<T>&
 }
 
 template <class T>
-void TrainingRun<T>::require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) const {
+void TrainingRun<T>::require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) {
   const int layer = step_.diverged_layer();
   if (layer < 0) return;
+  sink_.settle();
   constexpr std::size_t kRowsShown = 8;
   const LayerLayout& shape = network_.layout().layer(layer);
+  const auto safe_step = sink_.safe_step();
   const std::string standing =
-      saved_step_ ? fmt::format("the checkpoint of step {} stands", *saved_step_) : "there is no checkpoint yet";
+      safe_step ? fmt::format("the checkpoint of step {} stands", *safe_step) : "there is no checkpoint yet";
   throw DivergenceError(fmt::format(
       "training diverged in step {} (epoch {}): NaN or Inf in layer_{:03} ({} {}); minibatch of {} rows: {}{}; lower "
       "optimizer.learning-rate or standardize the data; {}",
@@ -310,7 +315,6 @@ template <class T>
 void TrainingRun<T>::save() {
   off_the_clock([&] { sink_.save(state_, progress_, elapsed_seconds(), best_unsaved_); });
   best_unsaved_ = ranked_unsaved_ = false;
-  saved_step_ = progress_.step;
   last_save_ = Clock::now();
 }
 

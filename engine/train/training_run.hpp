@@ -10,19 +10,11 @@
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/data/feed.hpp"
 #include "engine/train/run_data.hpp"
+#include "engine/train/snapshot.hpp"
 #include "engine/train/step_graph.hpp"
 #include "gradloom/trainer.hpp"
 
 namespace gradloom {
-
-/// Where a run puts snapshots of itself.
-template <class T>
-class SnapshotSink {
- public:
-  virtual ~SnapshotSink() = default;
-  /// Called between steps; nothing of the run changes meanwhile. `best`: this is the best epoch so far.
-  virtual void save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds, bool best) = 0;
-};
 
 /// The training loop: epochs, validation, best score, early stopping, when to take snapshots, when to end. Knows
 /// nothing of files. One thread calls it.
@@ -67,7 +59,7 @@ class TrainingRun {
   [[nodiscard]] std::uint64_t log_every() const;
 
   void take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);
-  void require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) const;
+  void require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);
   void finish_epoch();
   std::size_t rank_epoch(double score);
   /// Runs `work` with the meters stopped.
@@ -94,7 +86,6 @@ class TrainingRun {
   double elapsed_before_ = 0;  ///< seconds of earlier sessions
   Clock::time_point started_ = Clock::now();
   Clock::time_point last_save_ = Clock::now();
-  std::optional<std::uint64_t> saved_step_;
   bool best_unsaved_ = false;    ///< the last epoch is the best so far, and no snapshot holds it yet
   bool ranked_unsaved_ = false;  ///< it is one of the checkpoint.keep-best best ones, and no snapshot holds it yet
   double last_epoch_loss_;

@@ -72,6 +72,7 @@ struct Config {
     std::optional<double> every_minutes;
     std::size_t keep_last = 3;
     std::size_t keep_best = 1;
+    OnError on_error = OnError::kContinue;
   } checkpoint;
 
   struct EarlyStopping {

@@ -26,6 +26,9 @@ enum class ScheduleType { kConstant };
 /// What early stopping and the best checkpoint look at. Losses and errors fall, accuracy and R² rise.
 enum class Monitor { kValidLoss, kValidAccuracy, kValidRmse, kValidMae, kValidR2, kTrainLoss };
 
+/// What becomes of a run where a checkpoint cannot be written: it goes on with the old ones standing, or it ends.
+enum class OnError { kContinue, kStop };
+
 /// A dense layer: `units` outputs, then `activation`.
 struct LayerSpec {
   std::size_t units = 0;
@@ -43,6 +46,7 @@ std::string_view to_string(Shuffle);
 std::string_view to_string(OptimizerType);
 std::string_view to_string(ScheduleType);
 std::string_view to_string(Monitor);
+std::string_view to_string(OnError);
 
 /// The enumerator of that name; nothing where there is none.
 template <class Enum>

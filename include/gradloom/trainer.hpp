@@ -54,7 +54,10 @@ class TrainingObserver {
   /// After every step (keep it cheap); `logged` marks those that `train.log-every` selects.
   virtual void on_step(const StepReport&, bool /*logged*/) {}
   virtual void on_epoch(const EpochReport&) {}
+  /// A checkpoint is on disk. It was taken at `step`; steps may have followed, for it is written beside them.
   virtual void on_checkpoint(const std::string& /*path*/, std::uint64_t /*step*/) {}
+  /// The one of `step` could not be written; those before it stand. Also told by on_warning.
+  virtual void on_checkpoint_failed(std::uint64_t /*step*/, const std::string& /*reason*/) {}
   virtual void on_warning(const std::string& /*line*/) {}
   virtual void on_end(const EndReport&) {}
 };

@@ -46,6 +46,7 @@ class Album final : public SnapshotSink<float> {
  public:
   void save(const TrainingState<float>& state, const Progress& progress, double, bool) override {
     pages[progress.step] = {state, progress};
+    set_safe_step(progress.step);
   }
   std::map<std::uint64_t, Snapshot> pages;
 };

@@ -1,0 +1,243 @@
+#include "engine/train/checkpoint_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/io/folder.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+namespace {
+
+constexpr std::uint64_t kSmallThings = 64 << 10;  // bytes of a checkpoint beside its tensors, and of log lines
+constexpr auto kBetweenSameWarnings = std::chrono::minutes(1);
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr double kKiB = 1024;
+  const auto size = static_cast<double>(bytes);
+  if (size < kKiB * kKiB) return fmt::format("{:.1f} KiB", size / kKiB);
+  if (size < kKiB * kKiB * kKiB) return fmt::format("{:.1f} MiB", size / (kKiB * kKiB));
+  return fmt::format("{:.1f} GiB", size / (kKiB * kKiB * kKiB));
+}
+
+void require_free(const std::string& folder, std::uint64_t bytes) {
+  const auto free = free_bytes(folder);
+  if (free && *free < bytes)
+    throw FileError(fmt::format("{}: a checkpoint takes {} and {} are free; make room there, or choose another run.dir",
+                                folder, size_text(bytes), size_text(*free)));
+}
+
+template <class T>
+void copy_state(const TrainingState<T>& from, TrainingState<T>& to) {
+  const auto copy = [](const AlignedBuffer<T>& source, AlignedBuffer<T>& target) {
+    if (target.size() != source.size()) target = AlignedBuffer<T>(source.size());
+    std::copy_n(source.data(), source.size(), target.data());
+  };
+  copy(from.parameters, to.parameters);
+  to.optimizer.resize(from.optimizer.size());
+  for (std::size_t k = 0; k < from.optimizer.size(); ++k) {
+    to.optimizer[k].first = from.optimizer[k].first;
+    copy(from.optimizer[k].second, to.optimizer[k].second);
+  }
+}
+
+}  // namespace
+
+template <class T>
+CheckpointWriter<T>::CheckpointWriter(const Config& config, const RunData<T>& data, RunFolder& folder,
+                                      TrainingObserver& observer)
+    : config_(config),
+      data_(data),
+      layout_(data.layout(config)),
+      config_text_(resolved_text(config)),
+      folder_(folder),
+      observer_(observer),
+      thread_([this](const std::stop_token& stop) { write_when_asked(stop); }) {}
+
+template <class T>
+CheckpointWriter<T>::~CheckpointWriter() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stage_ != Stage::kWriting; });
+}
+
+template <class T>
+std::uint64_t CheckpointWriter<T>::estimated_bytes() const {
+  const std::uint64_t blocks = 1 + make_optimizer<T>(config_.optimizer)->state_names().size();
+  return blocks * layout_.parameter_count() * sizeof(T) + config_text_.size() + kSmallThings;
+}
+
+template <class T>
+void CheckpointWriter<T>::require_room() const {
+  require_free(folder_.path(), estimated_bytes());
+}
+
+template <class T>
+void CheckpointWriter<T>::save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds,
+                               bool best) {
+  settle();
+  copy_state(state, snapshot_.state);
+  snapshot_.progress = progress;
+  snapshot_.elapsed_seconds = elapsed_seconds;
+  snapshot_.best = best;
+  const std::lock_guard lock(mutex_);
+  stage_ = Stage::kWriting;
+  changed_.notify_all();
+}
+
+template <class T>
+void CheckpointWriter<T>::poll() {
+  if (stage_.load(std::memory_order_acquire) == Stage::kWritten) collect();
+  if (const auto& failure = folder_.metrics().failure())
+    tell_failure(kLog, *failure + "; its lines wait in memory");
+  else
+    told_at_[kLog].reset();
+}
+
+template <class T>
+void CheckpointWriter<T>::settle() {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stage_ != Stage::kWriting; });
+  }
+  if (stage_ == Stage::kWritten) collect();
+}
+
+template <class T>
+void CheckpointWriter<T>::finish() {
+  finishing_ = true;
+  settle();
+  if (!last_failure_.empty()) throw FileError(last_failure_);
+  if (!late_best_) return;
+  try {
+    write_late_best();
+  } catch (const FileError& error) {
+    throw FileError(fmt::format("the best epoch's checkpoint (step {}) is lost: {}", late_best_->step, error.what()));
+  }
+}
+
+template <class T>
+std::string CheckpointWriter<T>::standing() const {
+  const auto step = this->safe_step();
+  return step ? fmt::format("the checkpoint of step {} stands", *step) : "there is no checkpoint yet";
+}
+
+// Tells the outcome of the last write, and makes room for the next.
+template <class T>
+void CheckpointWriter<T>::collect() {
+  stage_ = Stage::kIdle;
+  const Outcome outcome = outcome_;
+  last_failure_.clear();
+  if (outcome.path.empty()) {
+    last_failure_ =
+        fmt::format("the checkpoint of step {} is not written: {}; {}", outcome.step, outcome.failure, standing());
+    observer_.on_checkpoint_failed(outcome.step, outcome.failure);
+    return tell_failure(kCheckpoint, last_failure_);
+  }
+  told_at_[kCheckpoint].reset();
+  this->set_safe_step(outcome.step);
+  observer_.on_checkpoint(outcome.path, outcome.step);
+  if (!outcome.upkeep_failure.empty())
+    tell_failure(kUpkeep, outcome.upkeep_failure);
+  else
+    told_at_[kUpkeep].reset();
+}
+
+template <class T>
+void CheckpointWriter<T>::tell_failure(Topic topic, const std::string& what) {
+  if (finishing_) return;  // finish() decides
+  if (config_.checkpoint.on_error == OnError::kStop) throw FileError(what + " (checkpoint.on-error = stop)");
+  auto& told_at = told_at_[topic];
+  const auto now = Clock::now();
+  if (told_at && now - *told_at < kBetweenSameWarnings) return;
+  told_at = now;
+  observer_.on_warning(what + "; training goes on");
+}
+
+template <class T>
+void CheckpointWriter<T>::write_when_asked(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (changed_.wait(lock, stop, [&] { return stage_ == Stage::kWriting; })) {
+    lock.unlock();
+    outcome_ = write_snapshot();
+    lock.lock();
+    stage_ = Stage::kWritten;
+    changed_.notify_all();
+  }
+}
+
+template <class T>
+typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
+  Outcome outcome;
+  outcome.step = snapshot_.progress.step;
+  std::vector<std::byte> bytes;
+  try {
+    if (snapshot_.best) late_best_.reset();
+    bytes = encoded();
+    require_free(folder_.path(), bytes.size() + kSmallThings);
+    folder_.metrics().sync();  // the log must reach as far as the checkpoint that a resume cuts it back to
+    outcome.path = folder_.checkpoints().write(outcome.step, bytes);
+  } catch (const std::exception& error) {  // told by the thread that trains
+    outcome.failure = error.what();
+    if (snapshot_.best && config_.checkpoint.keep_best > 0 && !bytes.empty())
+      late_best_ = LateBest{outcome.step, std::move(bytes)};
+    return outcome;
+  }
+  outcome.upkeep_failure = keep_up();
+  return outcome;
+}
+
+template <class T>
+std::vector<std::byte> CheckpointWriter<T>::encoded() const {
+  CheckpointView<T> view{&layout_,
+                         config_.train.loss,
+                         snapshot_.state.parameters.data(),
+                         {},
+                         &snapshot_.progress,
+                         &data_.standardization,
+                         &data_.training.feature_names,
+                         &data_.training.class_names,
+                         &config_text_,
+                         snapshot_.elapsed_seconds};
+  for (const auto& [name, block] : snapshot_.state.optimizer) view.optimizer.emplace_back(name, block.data());
+  return encode_checkpoint(view);
+}
+
+// Brings best.h5 up to date and removes what is no longer to be kept. Returns what went wrong.
+template <class T>
+std::string CheckpointWriter<T>::keep_up() {
+  const std::uint64_t step = snapshot_.progress.step;
+  const std::size_t keep_best = config_.checkpoint.keep_best;
+  std::string failure;
+  if (snapshot_.best && keep_best > 0) late_best_ = LateBest{step, {}};
+  try {
+    write_late_best();
+  } catch (const std::exception& error) {
+    failure =
+        fmt::format("best.h5 does not stand for the best epoch (step {}) yet: {}", late_best_->step, error.what());
+  }
+  std::vector<std::uint64_t> keep_also;
+  if (keep_best > 1)  // with 1, best.h5 is enough
+    for (const BestEpoch& epoch : snapshot_.progress.best) keep_also.push_back(epoch.step);
+  if (late_best_) keep_also.push_back(late_best_->step);
+  try {
+    folder_.checkpoints().prune(config_.checkpoint.keep_last, keep_also);
+  } catch (const std::exception& error) {
+    failure = fmt::format("old checkpoints are not removed: {}", error.what());
+  }
+  return failure;
+}
+
+template <class T>
+void CheckpointWriter<T>::write_late_best() {
+  if (!late_best_) return;
+  if (!late_best_->bytes.empty()) folder_.checkpoints().write(late_best_->step, late_best_->bytes);
+  late_best_->bytes.clear();
+  folder_.checkpoints().set_best(late_best_->step);
+  late_best_.reset();
+}
+
+template class CheckpointWriter<float>;
+template class CheckpointWriter<double>;
+
+}  // namespace gradloom
