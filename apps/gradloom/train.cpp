@@ -15,12 +15,15 @@ namespace {
 constexpr int kSignalExit = 128;  // a shell's code for "ended by signal N" is 128 + N
 
 std::atomic<int> stop_signal{0};
+std::atomic<int> checkpoint_requests{0};
 static_assert(std::atomic<int>::is_always_lock_free, "the signal handler may use nothing else");
 
 /// The first signal asks for a checkpoint and an end; the second ends at once.
 void handle_signal(int number) {
   if (stop_signal.exchange(number) != 0) ::_exit(kSignalExit + number);
 }
+
+void handle_checkpoint_request(int /*number*/) { ++checkpoint_requests; }
 
 void install_handlers() {
   struct sigaction action {};
@@ -29,6 +32,8 @@ void install_handlers() {
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = handle_checkpoint_request;
+  ::sigaction(SIGUSR1, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // a reader of the progress lines may leave; the run goes on
 }
 
@@ -74,13 +79,14 @@ void print_end(const gradloom::Config& config, const gradloom::EndReport& end, c
 
 int run(const Arguments& arguments) {
   const std::string& path = arguments.positionals().front();
-  const gradloom::Config config = gradloom::load_config(path, arguments.overrides());
   install_handlers();
+  const gradloom::Config config = gradloom::load_config(path, arguments.overrides());
   QuietObserver quiet;
   const auto console = gradloom::make_console_observer(stdout, ::isatty(STDOUT_FILENO) == 1);
   gradloom::TrainOptions options;
   options.resume = arguments.has("resume");
   options.stop = &stop_signal;
+  options.checkpoint_requests = &checkpoint_requests;
   options.observer = arguments.has("quiet") ? &quiet : console.get();
   const gradloom::EndReport end = gradloom::train(config, options);
   if (!arguments.has("quiet")) {
@@ -100,6 +106,6 @@ Command train_command() {
             {"quiet", "", "print nothing but warnings and errors"}},
            true,
            "SIGINT and SIGTERM end training after the step under way, with a checkpoint (exit 130, 143); a second one\n"
-           "ends it at once.\n"},
+           "ends it at once. SIGUSR1 has a checkpoint written, and training goes on.\n"},
           run};
 }

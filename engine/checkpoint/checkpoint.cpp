@@ -197,6 +197,7 @@ Progress read_progress(const Reader& in) {
   progress.best = read_best(in);
   progress.patience_score = number("patience_score");
   progress.patience_used = whole("patience_used");
+  progress.rollbacks = in.file.uint_attribute(paths::kProgress, "rollbacks").value_or(0);  // older files have none
   progress.learning_rate = number("learning_rate");
   return progress;
 }
@@ -222,6 +223,11 @@ Standardization read_preprocessing(const Reader& in, const ParameterLayout& layo
   return s;
 }
 
+Environment read_environment(const Reader& in) {
+  const auto text = [&](const char* name) { return in.text(paths::kEnvironment, name); };
+  return {text("gradloom"), text("blas"), text("blas_core_type"), text("instruction_set")};
+}
+
 template <class T>
 Checkpoint<T> read_content(const Reader& in) {
   if (const Precision found = precision_of(in); found != kPrecisionOf<T>)
@@ -242,6 +248,7 @@ Checkpoint<T> read_content(const Reader& in) {
       fmt::format("has {} feature names for {} inputs", checkpoint.feature_names.size(), checkpoint.layout.inputs()));
   checkpoint.config = in.file.read_string(paths::kConfig);
   checkpoint.elapsed_seconds = in.number(paths::kEnvironment, "elapsed_seconds");
+  checkpoint.environment = read_environment(in);
   return checkpoint;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/checkpoint/environment.hpp"
 #include "engine/data/prepare.hpp"
 #include "engine/nn/layout.hpp"
 #include "gradloom/matrix.hpp"
@@ -32,6 +33,7 @@ struct Progress {
   std::vector<BestEpoch> best;      ///< the best epochs so far, best first, at most max(1, checkpoint.keep-best)
   double patience_score = 0;        ///< the value that early stopping compares with
   std::uint64_t patience_used = 0;  ///< epochs since it last improved by min-delta
+  std::uint64_t rollbacks = 0;      ///< times that the run went back after a divergence; each halves the learning rate
   double learning_rate = 0;         ///< schedule state: the rate of the last step
 };
 
@@ -47,6 +49,7 @@ struct Checkpoint {
   std::vector<std::string> feature_names, class_names;  ///< of the training data; empty where it has none
   std::string config;                                   ///< resolved config text
   double elapsed_seconds = 0;                           ///< over all sessions of the run; kept under /environment
+  Environment environment;                              ///< of the process that wrote it
 };
 
 /// A reference to what a checkpoint is written from; nothing is copied. All pointers must outlive the call.
@@ -81,7 +84,8 @@ Precision checkpoint_precision(const std::string& path);
 /// 512 and not at 0). Says nothing about its being whole.
 bool looks_like_checkpoint(const std::string& path);
 
-/// Whole or CheckpointError (FileError, as read_checkpoint): user block, checksum, structure, shapes, finite parameters.
+/// Whole or CheckpointError (FileError, as read_checkpoint): user block, checksum, structure, shapes, finite
+/// parameters.
 void verify_checkpoint(const std::string& path);
 
 }  // namespace gradloom

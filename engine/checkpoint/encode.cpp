@@ -1,13 +1,11 @@
 #include <array>
 
 #include "engine/checkpoint/checkpoint.hpp"
+#include "engine/checkpoint/environment.hpp"
 #include "engine/checkpoint/format.hpp"
 #include "engine/checkpoint/paths.hpp"
 #include "engine/core/parallel.hpp"
 #include "engine/io/hdf5.hpp"
-#include "engine/linalg/blas.hpp"
-#include "engine/linalg/kernels.hpp"
-#include "gradloom/version.hpp"
 
 namespace gradloom {
 namespace {
@@ -87,6 +85,7 @@ void write_progress(h5::File& file, const Progress& progress) {
   attribute("epoch_samples", progress.epoch_samples);
   attribute("patience_score", progress.patience_score);
   attribute("patience_used", progress.patience_used);
+  attribute("rollbacks", progress.rollbacks);
   attribute("learning_rate", progress.learning_rate);
   write_best(file, progress.best);
 }
@@ -104,15 +103,15 @@ void write_preprocessing(h5::File& file, const Standardization& s) {
 }
 
 void write_environment(h5::File& file, double elapsed_seconds) {
-  const BlasInfo blas = blas_info();
+  const Environment environment = current_environment();
   file.create_group(paths::kEnvironment);
   const auto attribute = [&](const char* name, const std::string& value) {
     file.write_attribute(paths::kEnvironment, name, value);
   };
-  attribute("gradloom", version());
-  attribute("blas", blas.version);
-  attribute("blas_core_type", blas.core_type);
-  attribute("instruction_set", instruction_set());
+  attribute("gradloom", environment.gradloom);
+  attribute("blas", environment.blas);
+  attribute("blas_core_type", environment.blas_core_type);
+  attribute("instruction_set", environment.instruction_set);
   attribute("hdf5", h5::version());
   attribute("tbb", tbb_version());
   file.write_attribute(paths::kEnvironment, "elapsed_seconds", elapsed_seconds);

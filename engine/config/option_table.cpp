@@ -100,6 +100,19 @@ void add_train(Rows& rows) {
       or_auto(GRADLOOM_MEMBER(train.log_every),
               integer_option({"train.log-every", "Steps between logged steps; auto is about 20 an epoch.", kFree}, {1},
                              GRADLOOM_MEMBER(train.log_every))));
+  rows.push_back(boolean_option({"train.strict",
+                                 "Refuse to resume where bits can differ: on another BLAS, core type or instruction "
+                                 "set than the checkpoint's. A warning by default.",
+                                 kFree},
+                                GRADLOOM_MEMBER(train.strict)));
+  rows.push_back(choice_option<OnDivergence>(
+      {"train.on-divergence",
+       "What a run does about NaN or Inf: end (exit 5), or go back to the last checkpoint that checkpoint.every-steps, "
+       "every-epochs or the best epoch gave, and on with half the learning rate.",
+       kFree},
+      GRADLOOM_MEMBER(train.on_divergence)));
+  rows.push_back(integer_option({"train.rollback-limit", "Times that a run may go back before it ends.", kFree},
+                                {0, 1000}, GRADLOOM_MEMBER(train.rollback_limit)));
 }
 
 void add_optimizer(Rows& rows) {

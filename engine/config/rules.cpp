@@ -54,6 +54,13 @@ void check_optimizer(const Config& config) {
     refuse(config, "optimizer.nesterov", "needs optimizer.momentum > 0");
 }
 
+// Where a run goes back to may not hang on the clock, or on when somebody stopped it: the result would.
+void check_rollback(const Config& config) {
+  if (config.train.on_divergence == OnDivergence::kRollback && !config.checkpoint.every_steps &&
+      !config.checkpoint.every_epochs)
+    refuse(config, "train.on-divergence", "needs checkpoint.every-steps or checkpoint.every-epochs to go back to");
+}
+
 bool monitors_validation(Monitor monitor) { return monitor != Monitor::kTrainLoss; }
 
 void check_validation(const Config& config) {
@@ -84,6 +91,7 @@ void validate(const Config& config) {
   check_ranges(config);
   check_loss(config);
   check_optimizer(config);
+  check_rollback(config);
   check_validation(config);
 }
 

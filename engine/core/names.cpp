@@ -89,6 +89,12 @@ struct Names<OnError> {
   static constexpr Table<OnError, 2> kTable = {{{OnError::kContinue, "continue"}, {OnError::kStop, "stop"}}};
 };
 
+template <>
+struct Names<OnDivergence> {
+  static constexpr Table<OnDivergence, 2> kTable = {
+      {{OnDivergence::kStop, "stop"}, {OnDivergence::kRollback, "rollback"}}};
+};
+
 template <class Enum>
 std::string_view name_of(Enum value) {
   for (const auto& [key, name] : Names<Enum>::kTable)
@@ -108,6 +114,7 @@ std::string_view to_string(OptimizerType value) { return name_of(value); }
 std::string_view to_string(ScheduleType value) { return name_of(value); }
 std::string_view to_string(Monitor value) { return name_of(value); }
 std::string_view to_string(OnError value) { return name_of(value); }
+std::string_view to_string(OnDivergence value) { return name_of(value); }
 
 template <class Enum>
 std::optional<Enum> from_string(std::string_view name) {
@@ -136,6 +143,7 @@ GRADLOOM_INSTANTIATE(OptimizerType);
 GRADLOOM_INSTANTIATE(ScheduleType);
 GRADLOOM_INSTANTIATE(Monitor);
 GRADLOOM_INSTANTIATE(OnError);
+GRADLOOM_INSTANTIATE(OnDivergence);
 #undef GRADLOOM_INSTANTIATE
 
 }  // namespace gradloom

@@ -15,23 +15,32 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostPendingBytes = 64 << 20;
 
-// True where the line belongs to the part of the run that ends with `step`.
-bool belongs(std::string_view line, std::uint64_t step) {
+// True where the line belongs to the part of the run that ends there.
+bool belongs(std::string_view line, const LogPosition& end) {
   const auto json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) return false;  // cut off while it was written
-  const auto found = json.find("step");
-  return found != json.end() && found->is_number_unsigned() && found->get<std::uint64_t>() <= step;
+  const auto within = [&](const char* field, std::uint64_t most) {
+    const auto found = json.find(field);
+    return found != json.end() && found->is_number_unsigned() && found->get<std::uint64_t>() <= most;
+  };
+  if (!within("step", end.step)) return false;
+  return !json.contains("rollbacks") || within("rollbacks", end.rollbacks);
 }
 
-std::string lines_until(std::string_view text, std::uint64_t step) {
+std::string lines_until(std::string_view text, const LogPosition& end) {
   std::string kept;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    if (belongs(line, step)) kept.append(line).push_back('\n');
-    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t length = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, length);
+    if (belongs(line, end)) kept.append(line).push_back('\n');
+    text.remove_prefix(std::min(length + 1, text.size()));
   }
   return kept;
+}
+
+std::string text_of(const std::string& path) {
+  const std::vector<std::byte> bytes = read_file(path);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 Json step_fields(const char* kind, const StepReport& report) {
@@ -54,13 +63,12 @@ void add_metrics(Json& json, const std::string& prefix, const Metrics& metrics) 
 
 }  // namespace
 
-MetricsLog::MetricsLog(std::string path, std::optional<std::uint64_t> from_step) : path_(std::move(path)) {
-  std::string kept;
-  if (from_step && file_exists(path_)) {
-    const auto bytes = read_file(path_);
-    kept = lines_until({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, *from_step);
-  }
-  write_durably(path_, kept);
+MetricsLog::MetricsLog(std::string path, const std::optional<LogPosition>& from) : path_(std::move(path)) {
+  start_with(from && file_exists(path_) ? lines_until(text_of(path_), *from) : "");
+}
+
+void MetricsLog::start_with(const std::string& text) {
+  write_durably(path_, text);
   file_ = std::make_unique<AppendFile>(path_);
 }
 
@@ -105,6 +113,19 @@ void MetricsLog::on_checkpoint(const std::string& path, std::uint64_t step) {
 
 void MetricsLog::on_checkpoint_failed(std::uint64_t step, const std::string& reason) {
   append(Json{{"kind", "checkpoint-failed"}, {"step", step}, {"reason", reason}}.dump() + "\n");
+}
+
+void MetricsLog::on_rollback(const RollbackReport& report) {
+  flush();
+  start_with(lines_until(text_of(path_), {report.step, report.rollbacks - 1}));
+  append(Json{{"kind", "rollback"},
+              {"step", report.step},
+              {"rollbacks", report.rollbacks},
+              {"diverged_step", report.diverged_step},
+              {"learning_rate_factor", report.learning_rate_factor},
+              {"reason", report.reason}}
+             .dump() +
+         "\n");
 }
 
 void MetricsLog::on_end(const EndReport& report) {

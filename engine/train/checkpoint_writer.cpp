@@ -76,6 +76,7 @@ template <class T>
 void CheckpointWriter<T>::save(const TrainingState<T>& state, const Progress& progress, double elapsed_seconds,
                                bool best) {
   settle();
+  folder_.metrics().retry();  // the log is to reach as far as the checkpoint
   copy_state(state, snapshot_.state);
   snapshot_.progress = progress;
   snapshot_.elapsed_seconds = elapsed_seconds;
@@ -175,7 +176,7 @@ typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
     if (snapshot_.best) late_best_.reset();
     bytes = encoded();
     require_free(folder_.path(), bytes.size() + kSmallThings);
-    folder_.metrics().sync();  // the log must reach as far as the checkpoint that a resume cuts it back to
+    folder_.metrics().sync();  // a resume cuts the log back to the checkpoint, so it must reach as far
     outcome.path = folder_.checkpoints().write(outcome.step, bytes);
   } catch (const std::exception& error) {  // told by the thread that trains
     outcome.failure = error.what();
@@ -216,16 +217,52 @@ std::string CheckpointWriter<T>::keep_up() {
     failure =
         fmt::format("best.h5 does not stand for the best epoch (step {}) yet: {}", late_best_->step, error.what());
   }
-  std::vector<std::uint64_t> keep_also;
-  if (keep_best > 1)  // with 1, best.h5 is enough
-    for (const BestEpoch& epoch : snapshot_.progress.best) keep_also.push_back(epoch.step);
-  if (late_best_) keep_also.push_back(late_best_->step);
   try {
-    folder_.checkpoints().prune(config_.checkpoint.keep_last, keep_also);
+    prune();
   } catch (const std::exception& error) {
     failure = fmt::format("old checkpoints are not removed: {}", error.what());
   }
   return failure;
+}
+
+template <class T>
+void CheckpointWriter<T>::prune() {
+  std::vector<std::uint64_t> keep_also;
+  if (config_.checkpoint.keep_best > 1)  // with 1, best.h5 is enough
+    for (const BestEpoch& epoch : snapshot_.progress.best) keep_also.push_back(epoch.step);
+  if (late_best_) keep_also.push_back(late_best_->step);
+  if (config_.train.on_divergence == OnDivergence::kRollback) {
+    if (is_anchor(config_, snapshot_.progress)) anchor_step_ = snapshot_.progress.step;
+    if (!anchor_step_)  // this session has written none yet
+      if (const auto anchor = newest_anchor()) anchor_step_ = anchor->progress.step;
+    if (anchor_step_) keep_also.push_back(*anchor_step_);
+  }
+  folder_.checkpoints().prune(config_.checkpoint.keep_last, keep_also);
+}
+
+template <class T>
+std::optional<Checkpoint<T>> CheckpointWriter<T>::newest_anchor() const {
+  std::vector<std::uint64_t> steps = folder_.checkpoints().steps();
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
+      auto checkpoint = read_checkpoint<T>(folder_.checkpoints().path_of(*step));
+      if (is_anchor(config_, checkpoint.progress)) return checkpoint;
+    } catch (const CheckpointError&) {  // damaged, and told when it is needed: see recall()
+    }
+  return std::nullopt;
+}
+
+template <class T>
+std::optional<Checkpoint<T>> CheckpointWriter<T>::recall() {
+  settle();
+  std::optional<Checkpoint<T>> anchor = newest_anchor();
+  if (!anchor) return std::nullopt;
+  const std::uint64_t step = anchor->progress.step;
+  for (const std::uint64_t later : folder_.checkpoints().steps())
+    if (later > step) remove_durably(folder_.checkpoints().path_of(later));
+  if (late_best_ && late_best_->step > step) late_best_.reset();
+  anchor_step_ = step;
+  this->set_safe_step(step);
+  return anchor;
 }
 
 template <class T>

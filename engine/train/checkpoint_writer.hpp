@@ -38,6 +38,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
   void poll() override;
   void settle() override;
   void finish() override;
+  std::optional<Checkpoint<T>> recall() override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -67,9 +68,13 @@ class CheckpointWriter final : public SnapshotSink<T> {
   void write_when_asked(const std::stop_token& stop);
   Outcome write_snapshot();
   void write_late_best();
+  void prune();
   [[nodiscard]] std::string keep_up();
   [[nodiscard]] std::vector<std::byte> encoded() const;
   [[nodiscard]] std::uint64_t estimated_bytes() const;
+
+  /// The newest step with a whole file that is an anchor, and what it holds. Reads files.
+  [[nodiscard]] std::optional<Checkpoint<T>> newest_anchor() const;
 
   // On the thread that trains.
   void collect();
@@ -93,6 +98,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
   Snapshot snapshot_;
   Outcome outcome_;
   std::optional<LateBest> late_best_;
+  std::optional<std::uint64_t> anchor_step_;  ///< the newest anchor, where it is known
 
   // Guarded by mutex_ (stage_ may be looked at without).
   std::mutex mutex_;

@@ -97,7 +97,8 @@ void RunFolder::begin(const Config& config, const std::optional<ResumePoint>& fr
   remove_leftovers(path_);
   if (resume_) set_damaged_aside(checkpoints_, from, observer);
   write_durably(path_ + "/config.ini", resolved_text(config));
-  metrics_ = std::make_unique<MetricsLog>(path_ + "/metrics.jsonl", from ? std::optional(from->step) : std::nullopt);
+  metrics_ = std::make_unique<MetricsLog>(
+      path_ + "/metrics.jsonl", from ? std::optional(LogPosition{from->step, from->rollbacks}) : std::nullopt);
 }
 
 void RunFolder::restore_best(const Progress& progress, TrainingObserver& observer) {

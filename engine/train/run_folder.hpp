@@ -16,6 +16,7 @@ namespace gradloom {
 struct ResumePoint {
   std::string path;
   std::uint64_t step = 0;
+  std::uint64_t rollbacks = 0;
 };
 
 /// The folder of one run: lock, resolved config, metrics log, checkpoints. At most one process trains there.

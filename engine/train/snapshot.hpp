@@ -5,8 +5,14 @@
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/train/step_graph.hpp"
+#include "gradloom/config.hpp"
 
 namespace gradloom {
+
+/// True for a checkpoint that stands where it does by config, data and seed alone, not by the clock or a signal: one
+/// that checkpoint.every-steps or every-epochs asks for, an epoch among the best, the start of the run. A diverged run
+/// goes back to no other, or its bits would hang on when it was stopped.
+bool is_anchor(const Config& config, const Progress& progress);
 
 /// Where a run puts snapshots of itself. One thread calls it.
 template <class T>
@@ -26,6 +32,10 @@ class SnapshotSink {
 
   /// Returns when all saves have ended, and throws (FileError) where the last one, or the best epoch's, is lost.
   virtual void finish() {}
+
+  /// The newest anchor among the snapshots (see is_anchor), where a diverged run goes back to; nothing where there is
+  /// none. What was saved behind it is forgotten.
+  virtual std::optional<Checkpoint<T>> recall() = 0;
 
   /// The newest step that a resume would find; nothing before the first.
   [[nodiscard]] std::optional<std::uint64_t> safe_step() const { return safe_step_; }

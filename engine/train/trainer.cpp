@@ -1,6 +1,7 @@
 #include "gradloom/trainer.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <limits>
@@ -38,6 +39,9 @@ class ObserverList final : public TrainingObserver {
   void on_checkpoint_failed(std::uint64_t step, const std::string& reason) override {
     for (auto* o : observers_) o->on_checkpoint_failed(step, reason);
   }
+  void on_rollback(const RollbackReport& report) override {
+    for (auto* o : observers_) o->on_rollback(report);
+  }
   void on_warning(const std::string& line) override {
     for (auto* o : observers_) o->on_warning(line);
   }
@@ -63,6 +67,22 @@ std::optional<Checkpoint<T>> read_resume_point(const std::optional<std::string>&
   Checkpoint<T> checkpoint = read_checkpoint<T>(*path);
   require_resumable(parse_config(checkpoint.config, *path + ": /config"), config);
   return checkpoint;
+}
+
+// Another BLAS, core type or instruction set goes on with the same mathematics, but not with the same bits.
+template <class T>
+void require_same_environment(const Checkpoint<T>& checkpoint, const std::string& path, const Config& config,
+                              TrainingObserver& observer) {
+  const std::vector<std::string> found = differences(checkpoint.environment, current_environment());
+  if (found.empty()) return;
+  const std::string what =
+      fmt::format("{} was written elsewhere: {}; bits can differ from here on", path, fmt::join(found, ", "));
+  if (config.train.strict)
+    throw ConfigError(
+        fmt::format("{} = true: {}; resume where it was written (OPENBLAS_CORETYPE chooses a core type), or set "
+                    "train.strict = false",
+                    key_place(config, "train.strict"), what));
+  observer.on_warning(what);
 }
 
 // The parameters of model.init-from; nothing where the key is not set.
@@ -133,11 +153,14 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   std::optional<Checkpoint<T>> checkpoint = read_resume_point<T>(resume_point, config);
   const RunData<T> data = load_run_data<T>(config);
   std::optional<ResumePoint> from;
-  if (checkpoint) from = {*resume_point, checkpoint->progress.step};
+  if (checkpoint) {
+    from = {*resume_point, checkpoint->progress.step, checkpoint->progress.rollbacks};
+    require_same_environment(*checkpoint, *resume_point, config, observers);
+  }
 
   Arena arena(thread_count(config));
   CheckpointWriter<T> writer(config, data, folder, observers);
-  TrainingRun<T> run(config, data, arena, observers, writer, options.stop);
+  TrainingRun<T> run(config, data, arena, observers, writer, {options.stop, options.checkpoint_requests});
   if (checkpoint)
     run.restore(std::move(*checkpoint), *resume_point);
   else if (auto parameters = given_parameters<T>(config, run.network().layout()))
@@ -178,7 +201,7 @@ std::vector<std::string> check_as(const Config& config) {
   return facts;
 }
 
-// The config of a run without files: only its best epoch asks for a snapshot.
+// The config of a run without files: only its best epoch asks for a snapshot, and every epoch where it may go back.
 Config config_in_memory(const Config& given, Precision precision, bool with_validation) {
   Config config = given;
   config.data.train = "memory";
@@ -186,22 +209,31 @@ Config config_in_memory(const Config& given, Precision precision, bool with_vali
   config.data.test.clear();
   config.model.precision = precision;
   config.checkpoint = {};
-  config.checkpoint.every_epochs = std::nullopt;
+  if (config.train.on_divergence == OnDivergence::kStop) config.checkpoint.every_epochs = std::nullopt;
   return config;
 }
 
-// Keeps the best epoch's parameters for fit().
+// Keeps the best epoch's parameters for fit(), and by train.on-divergence the last epoch to go back to.
 template <class T>
 class BestInMemory final : public SnapshotSink<T> {
  public:
+  explicit BestInMemory(bool may_go_back) : may_go_back_(may_go_back) {}
+
   void save(const TrainingState<T>& state, const Progress& progress, double, bool best) override {
     if (best) parameters_ = state.parameters;
     this->set_safe_step(progress.step);
+    if (!may_go_back_) return;
+    last_.parameters = state.parameters;
+    for (const auto& [name, block] : state.optimizer) last_.optimizer[name] = block;
+    last_.progress = progress;
   }
+  std::optional<Checkpoint<T>> recall() override { return last_; }
   std::optional<AlignedBuffer<T>>& parameters() { return parameters_; }
 
  private:
+  bool may_go_back_;
   std::optional<AlignedBuffer<T>> parameters_;
+  Checkpoint<T> last_;  // every save of a run in memory is an anchor
 };
 
 }  // namespace
@@ -228,8 +260,8 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   Arena arena(thread_count(config));
   ObserverList observers;
   observers.add(observer);
-  BestInMemory<T> best;
-  TrainingRun<T> run(config, data, arena, observers, best, nullptr);
+  BestInMemory<T> best(config.train.on_divergence == OnDivergence::kRollback);
+  TrainingRun<T> run(config, data, arena, observers, best);
   if (auto parameters = given_parameters<T>(config, run.network().layout())) run.start_from(std::move(*parameters));
   observers.on_start(run.start_report());
   EndReport end;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "engine/nn/initializer.hpp"
 #include "engine/train/evaluator.hpp"
@@ -62,13 +63,13 @@ double TrainingRun<T>::Meter::rate(std::uint64_t samples_now) {
 
 template <class T>
 TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena& arena, TrainingObserver& observer,
-                            SnapshotSink<T>& sink, const std::atomic<int>* stop)
+                            SnapshotSink<T>& sink, const RunSignals& signals)
     : config_(config),
       data_(data),
       arena_(arena),
       observer_(observer),
       sink_(sink),
-      stop_(stop),
+      signals_(signals),
       network_(data.layout(config)),
       optimizer_(make_optimizer<T>(config.optimizer)),
       steps_per_epoch_((data.training.rows() + config.train.batch_size - 1) / config.train.batch_size),
@@ -85,6 +86,13 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
 template <class T>
 void TrainingRun<T>::restore(Checkpoint<T> checkpoint, const std::string& name) {
   require_same_run(checkpoint, name);
+  elapsed_before_ = checkpoint.elapsed_seconds;
+  adopt(std::move(checkpoint), name);
+  sink_.set_safe_step(progress_.step);
+}
+
+template <class T>
+void TrainingRun<T>::adopt(Checkpoint<T> checkpoint, const std::string& name) {
   for (auto& [state, block] : state_.optimizer) {
     const auto found = checkpoint.optimizer.find(state);
     if (found == checkpoint.optimizer.end())
@@ -93,8 +101,6 @@ void TrainingRun<T>::restore(Checkpoint<T> checkpoint, const std::string& name) 
   }
   state_.parameters = std::move(checkpoint.parameters);
   progress_ = checkpoint.progress;
-  elapsed_before_ = checkpoint.elapsed_seconds;
-  sink_.set_safe_step(progress_.step);
 }
 
 template <class T>
@@ -154,21 +160,28 @@ std::optional<std::string> TrainingRun<T>::reason_to_end() const {
   if (config_.train.max_steps && progress_.step >= *config_.train.max_steps) return "max-steps";
   const auto& patience = config_.early_stopping.patience;
   if (patience && progress_.patience_used >= *patience && progress_.patience_used > 0) return "early-stopping";
-  if (stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0) return "signal";
+  if (signals_.stop != nullptr && signals_.stop->load(std::memory_order_relaxed) != 0) return "signal";
   if (config_.train.max_minutes && elapsed_seconds() >= 60 * *config_.train.max_minutes) return "max-minutes";
   return std::nullopt;
 }
 
 template <class T>
+void TrainingRun<T>::start_feed() {
+  feed_.emplace(data_.training,
+                FeedOptions{config_.train.batch_size, config_.data.shuffle, config_.train.seed, config_.data.prefetch,
+                            progress_.epoch, progress_.epoch_step, config_.train.epochs});
+  step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};
+}
+
+template <class T>
 EndReport TrainingRun<T>::run() {
-  MinibatchFeed<T> feed(data_.training,
-                        {config_.train.batch_size, config_.data.shuffle, config_.train.seed, config_.data.prefetch,
-                         progress_.epoch, progress_.epoch_step, config_.train.epochs});
   started_ = last_save_ = Clock::now();
-  step_meter_ = epoch_meter_ = {progress_.samples_seen, started_};
+  start_feed();
+  const bool may_go_back = config_.train.on_divergence == OnDivergence::kRollback;
+  if (may_go_back && !sink_.safe_step()) save();
   std::optional<std::string> reason;
   while (!(reason = reason_to_end())) {
-    take_step(feed, *feed.next());  // there is one: the feed ends where the epochs do
+    if (!take_step(*feed_->next())) continue;  // there is one: the feed ends where the epochs do
     const bool epoch_ended = progress_.epoch_step == steps_per_epoch_;
     if (epoch_ended) finish_epoch();
     save_if_due(epoch_ended);
@@ -190,11 +203,25 @@ EndReport TrainingRun<T>::run() {
 }
 
 template <class T>
-void TrainingRun<T>::take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) {
-  const UpdateContext context{learning_rate_at(config_, progress_.step + 1), progress_.step + 1};
-  const double loss = step_.run(minibatch.x, minibatch.y, context);
-  require_finite(feed, minibatch);
+double TrainingRun<T>::learning_rate_factor() const {
+  return std::ldexp(1.0, -static_cast<int>(progress_.rollbacks));
+}
 
+template <class T>
+UpdateContext TrainingRun<T>::next_update() const {
+  const std::uint64_t step = progress_.step + 1;
+  return {learning_rate_at(config_, step) * learning_rate_factor(), step};
+}
+
+// False where the step produced NaN or Inf, and the run has gone back to where it goes on from.
+template <class T>
+bool TrainingRun<T>::take_step(const Minibatch<T>& minibatch) {
+  const UpdateContext context = next_update();
+  const double loss = step_.run(minibatch.x, minibatch.y, context);
+  if (const int layer = step_.diverged_layer(); layer >= 0) {
+    roll_back(divergence_text(minibatch, layer));
+    return false;
+  }
   ++progress_.step;
   ++progress_.epoch_step;
   progress_.samples_seen += minibatch.rows();
@@ -206,24 +233,46 @@ void TrainingRun<T>::take_step(const MinibatchFeed<T>& feed, const Minibatch<T>&
   const bool logged = progress_.step % log_every() == 0;
   if (logged) report.samples_per_second = step_meter_.rate(progress_.samples_seen);
   observer_.on_step(report, logged);
+  return true;
 }
 
 template <class T>
-void TrainingRun<T>::require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch) {
-  const int layer = step_.diverged_layer();
-  if (layer < 0) return;
-  sink_.settle();
+std::string TrainingRun<T>::divergence_text(const Minibatch<T>& minibatch, int layer) const {
   constexpr std::size_t kRowsShown = 8;
   const LayerLayout& shape = network_.layout().layer(layer);
-  const auto safe_step = sink_.safe_step();
-  const std::string standing =
-      safe_step ? fmt::format("the checkpoint of step {} stands", *safe_step) : "there is no checkpoint yet";
-  throw DivergenceError(fmt::format(
-      "training diverged in step {} (epoch {}): NaN or Inf in layer_{:03} ({} {}); minibatch of {} rows: {}{}; lower "
-      "optimizer.learning-rate or standardize the data; {}",
+  return fmt::format(
+      "training diverged in step {} (epoch {}): NaN or Inf in layer_{:03} ({} {}); minibatch of {} rows: "
+      "{}{}",
       progress_.step + 1, minibatch.epoch + 1, layer, shape.units, to_string(shape.activation), minibatch.rows(),
-      fmt::join(feed.source_rows(minibatch, kRowsShown), ", "), minibatch.rows() > kRowsShown ? ", ..." : "",
-      standing));
+      fmt::join(feed_->source_rows(minibatch, kRowsShown), ", "), minibatch.rows() > kRowsShown ? ", ..." : "");
+}
+
+template <class T>
+void TrainingRun<T>::end_diverged(const std::string& what) const {
+  const auto safe_step = sink_.safe_step();
+  throw DivergenceError(fmt::format(
+      "{}; lower optimizer.learning-rate or standardize the data; {}", what,
+      safe_step ? fmt::format("the checkpoint of step {} stands", *safe_step) : "there is no checkpoint yet"));
+}
+
+// Goes back after a divergence, or ends the run.
+template <class T>
+void TrainingRun<T>::roll_back(const std::string& what) {
+  sink_.settle();
+  if (config_.train.on_divergence == OnDivergence::kStop) end_diverged(what);
+  const std::uint64_t rollbacks = progress_.rollbacks + 1;
+  if (rollbacks > config_.train.rollback_limit)
+    end_diverged(fmt::format("{}; it went back {} times already (train.rollback-limit)", what, progress_.rollbacks));
+  std::optional<Checkpoint<T>> anchor = sink_.recall();
+  if (!anchor) end_diverged(what + "; there is no checkpoint to go back to");
+  const std::uint64_t diverged_step = progress_.step + 1;
+  adopt(std::move(*anchor), "the checkpoint");
+  progress_.rollbacks = rollbacks;
+  best_unsaved_ = ranked_unsaved_ = false;
+  start_feed();
+  observer_.on_rollback({progress_.step, diverged_step, rollbacks, learning_rate_factor(), what});
+  observer_.on_warning(fmt::format("{}; back to step {} with learning rate x {} (rollback {} of {})", what,
+                                   progress_.step, learning_rate_factor(), rollbacks, config_.train.rollback_limit));
 }
 
 template <class T>
@@ -308,7 +357,15 @@ void TrainingRun<T>::save_if_due(bool epoch_ended) {
   const bool by_epochs = epoch_ended && when.every_epochs && progress_.epoch % *when.every_epochs == 0;
   const bool by_minutes =
       when.every_minutes && Clock::now() - last_save_ >= std::chrono::duration<double>(60 * *when.every_minutes);
-  if (by_steps || by_epochs || by_minutes || ranked_unsaved_) save();
+  const bool on_request = save_is_asked_for();
+  if (by_steps || by_epochs || by_minutes || on_request || ranked_unsaved_) save();
+}
+
+template <class T>
+bool TrainingRun<T>::save_is_asked_for() {
+  if (signals_.checkpoint_requests == nullptr) return false;
+  const int requests = signals_.checkpoint_requests->load(std::memory_order_relaxed);
+  return std::exchange(requests_answered_, requests) != requests;
 }
 
 template <class T>

@@ -16,14 +16,20 @@
 
 namespace gradloom {
 
+/// Flags that somebody outside of the run sets; see TrainOptions. Each is optional.
+struct RunSignals {
+  const std::atomic<int>* stop = nullptr;
+  const std::atomic<int>* checkpoint_requests = nullptr;
+};
+
 /// The training loop: epochs, validation, best score, early stopping, when to take snapshots, when to end. Knows
 /// nothing of files. One thread calls it.
 template <class T>
 class TrainingRun {
  public:
-  /// `config`, `data`, `arena`, `observer` and `sink` must outlive the run; `stop` (optional) too.
+  /// All references, and what `signals` points at, must outlive the run.
   TrainingRun(const Config& config, const RunData<T>& data, Arena& arena, TrainingObserver& observer,
-              SnapshotSink<T>& sink, const std::atomic<int>* stop);
+              SnapshotSink<T>& sink, const RunSignals& signals = {});
 
   /// Goes on from a checkpoint instead of from initial parameters. Call before run(). CheckpointError where its
   /// network or optimizer are not those of this run, DataError where its data are not; `name` is what messages call it.
@@ -33,7 +39,8 @@ class TrainingRun {
   void start_from(AlignedBuffer<T> parameters) { state_.parameters = std::move(parameters); }
 
   /// Trains until one of the config's limits, early stopping or the stop flag; takes a last snapshot where the newest
-  /// is older than the last step. DivergenceError on NaN or Inf.
+  /// is older than the last step. On NaN or Inf DivergenceError, or by train.on-divergence back to the sink's newest
+  /// anchor with half the learning rate.
   EndReport run();
 
   [[nodiscard]] const Network<T>& network() const { return network_; }
@@ -58,14 +65,21 @@ class TrainingRun {
   [[nodiscard]] std::optional<std::string> reason_to_end() const;
   [[nodiscard]] std::uint64_t log_every() const;
 
-  void take_step(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);
-  void require_finite(const MinibatchFeed<T>& feed, const Minibatch<T>& minibatch);
+  void adopt(Checkpoint<T> checkpoint, const std::string& name);
+  void start_feed();
+  bool take_step(const Minibatch<T>& minibatch);
+  [[nodiscard]] UpdateContext next_update() const;
+  [[nodiscard]] double learning_rate_factor() const;
+  void roll_back(const std::string& what);
+  [[nodiscard]] std::string divergence_text(const Minibatch<T>& minibatch, int layer) const;
+  [[noreturn]] void end_diverged(const std::string& what) const;
   void finish_epoch();
   std::size_t rank_epoch(double score);
   /// Runs `work` with the meters stopped.
   template <class Work>
   void off_the_clock(const Work& work);
   void save_if_due(bool epoch_ended);
+  bool save_is_asked_for();
   void save();
   [[nodiscard]] double monitored(const EpochReport& report) const;
 
@@ -75,17 +89,19 @@ class TrainingRun {
   Arena& arena_;
   TrainingObserver& observer_;
   SnapshotSink<T>& sink_;
-  const std::atomic<int>* stop_;
+  const RunSignals signals_;
   const Network<T> network_;
   const std::unique_ptr<Optimizer<T>> optimizer_;
   const std::uint64_t steps_per_epoch_;
 
   TrainingState<T> state_;
   StepGraph<T> step_;
+  std::optional<MinibatchFeed<T>> feed_;
   Progress progress_;
   double elapsed_before_ = 0;  ///< seconds of earlier sessions
   Clock::time_point started_ = Clock::now();
   Clock::time_point last_save_ = Clock::now();
+  int requests_answered_ = 0;    ///< the value of signals_.checkpoint_requests that was last acted on
   bool best_unsaved_ = false;    ///< the last epoch is the best so far, and no snapshot holds it yet
   bool ranked_unsaved_ = false;  ///< it is one of the checkpoint.keep-best best ones, and no snapshot holds it yet
   double last_epoch_loss_;

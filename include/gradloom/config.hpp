@@ -51,6 +51,9 @@ struct Config {
     std::size_t threads = 0;     ///< 0: all cores allowed to the process
     std::uint64_t seed = 1;
     std::uint64_t log_every = 0;  ///< steps; 0: about 20 lines an epoch
+    bool strict = false;          ///< refuse to go on where bits can differ: another BLAS, core type, instruction set
+    OnDivergence on_divergence = OnDivergence::kStop;
+    std::uint64_t rollback_limit = 3;  ///< times that a run goes back, over all its sessions
   } train;
 
   struct Optimizer {

@@ -29,6 +29,9 @@ enum class Monitor { kValidLoss, kValidAccuracy, kValidRmse, kValidMae, kValidR2
 /// What becomes of a run where a checkpoint cannot be written: it goes on with the old ones standing, or it ends.
 enum class OnError { kContinue, kStop };
 
+/// What becomes of a run that produced NaN or Inf: it ends, or goes back to a checkpoint with half the learning rate.
+enum class OnDivergence { kStop, kRollback };
+
 /// A dense layer: `units` outputs, then `activation`.
 struct LayerSpec {
   std::size_t units = 0;
@@ -47,6 +50,7 @@ std::string_view to_string(OptimizerType);
 std::string_view to_string(ScheduleType);
 std::string_view to_string(Monitor);
 std::string_view to_string(OnError);
+std::string_view to_string(OnDivergence);
 
 /// The enumerator of that name; nothing where there is none.
 template <class Enum>

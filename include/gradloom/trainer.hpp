@@ -46,6 +46,15 @@ struct EndReport {
   std::string last_checkpoint, best_checkpoint;
 };
 
+/// A run that diverged has gone back to a checkpoint and goes on from there.
+struct RollbackReport {
+  std::uint64_t step = 0;           ///< of the checkpoint
+  std::uint64_t diverged_step = 0;  ///< the step that produced NaN or Inf
+  std::uint64_t rollbacks = 0;      ///< of the run so far, this one included
+  double learning_rate_factor = 1;  ///< what the config's rates are multiplied by from here on
+  std::string reason;               ///< step, layer and rows
+};
+
 /// Told what happens, on the thread that called train(), between steps. An exception thrown here ends training.
 class TrainingObserver {
  public:
@@ -58,6 +67,8 @@ class TrainingObserver {
   virtual void on_checkpoint(const std::string& /*path*/, std::uint64_t /*step*/) {}
   /// The one of `step` could not be written; those before it stand. Also told by on_warning.
   virtual void on_checkpoint_failed(std::uint64_t /*step*/, const std::string& /*reason*/) {}
+  /// Also told by on_warning. Steps behind report.step are taken again.
+  virtual void on_rollback(const RollbackReport&) {}
   virtual void on_warning(const std::string& /*line*/) {}
   virtual void on_end(const EndReport&) {}
 };
@@ -68,6 +79,9 @@ struct TrainOptions {
   /// with a checkpoint.
   const std::atomic<int>* stop = nullptr;
   TrainingObserver* observer = nullptr;  ///< optional; must outlive the call
+  /// Optional; must outlive the call. Each time that the value has changed, a checkpoint is written after the step
+  /// under way, and training goes on.
+  const std::atomic<int>* checkpoint_requests = nullptr;
 };
 
 /// Trains as the config says, with run folder, checkpoints and metrics log. Throws ConfigError, DataError,

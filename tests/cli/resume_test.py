@@ -1,5 +1,6 @@
 """The same bits for every number of threads, and however often a run was stopped, killed and resumed."""
 
+import json
 import signal
 import time
 import unittest
@@ -24,7 +25,7 @@ class SameBits(CliTest):
     def test_threads(self):
         self.regression(EXTRA)
         first = self.train("one", "--train.threads=1")
-        for threads in (2, 4):
+        for threads in (2, 3, 8, 64):
             self.assert_same_bits(first, self.train(f"run-{threads}", f"--train.threads={threads}"))
 
     def test_threads_in_float64_with_many_shards(self):
@@ -69,19 +70,19 @@ class Signals(CliTest):
 
     LONG = ("--train.epochs=1000000", "--train.log-every=1", "--checkpoint.every-epochs=none")
 
-    def wait_for_steps(self, process, run, more_than=3):
+    def wait_for_lines(self, process, run, kind="step", more_than=3):
         log = self.folder / run / "metrics.jsonl"
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             self.assertIsNone(process.poll(), "the run ended by itself")
-            if log.exists() and log.read_text(encoding="utf-8").count('"kind":"step"') > more_than:
+            if log.exists() and log.read_text(encoding="utf-8").count(f'"kind":"{kind}"') > more_than:
                 return
             time.sleep(0.005)  # a poll: nothing is decided by how long it takes
-        self.fail("no steps were logged")
+        self.fail(f"no {kind} lines were logged")
 
-    def end_by(self, number, run, *arguments):
+    def end_by(self, number, run, *arguments, once="step"):
         process = self.start("train", "c.ini", f"--run.dir={run}", *self.LONG, *arguments, "--quiet")
-        self.wait_for_steps(process, run)
+        self.wait_for_lines(process, run, once)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
         return process.returncode, out + err
@@ -108,7 +109,7 @@ class Signals(CliTest):
     def test_kill_and_resume(self):
         self.regression(EXTRA)
         every = ("--checkpoint.every-steps=2", "--checkpoint.keep-last=2")
-        returned, text = self.end_by(signal.SIGKILL, "run", *every)
+        returned, text = self.end_by(signal.SIGKILL, "run", *every, once="checkpoint")
         self.assertEqual(returned, -signal.SIGKILL, text)
         reached = int(self.checkpoints("run")[-1].name[5:17]) + 9
         options = (*self.LONG, *every, f"--train.max-steps={reached}", "--quiet")
@@ -122,11 +123,36 @@ class Signals(CliTest):
         steps = [record["step"] for record in self.metrics(run) if record["kind"] == "step"]
         self.assertEqual(steps, list(range(1, last + 1)))
 
+    def test_sigusr1_writes_a_checkpoint_and_goes_on(self):
+        self.regression()
+        process = self.start("train", "c.ini", "--run.dir=run", *self.LONG, "--quiet")
+        try:
+            self.wait_for_lines(process, "run")
+            for _ in range(2):
+                before = len(self.logged_checkpoints("run"))
+                process.send_signal(signal.SIGUSR1)
+                self.wait_for_lines(process, "run", "checkpoint", more_than=before)
+            asked_for = self.logged_checkpoints("run")[:2]
+            self.wait_for_lines(process, "run", more_than=asked_for[-1] + 3)  # it went on
+        finally:
+            process.terminate()
+            _, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, err), (143, ""))
+        for step in asked_for:
+            self.run_program("verify", self.folder / f"run/checkpoints/step-{step:012}.h5")
+            self.run_program("train", "c.ini", f"--run.dir=whole-{step}", f"--train.max-steps={step}", *self.LONG)
+            self.assert_same_bits(self.folder / f"run/checkpoints/step-{step:012}.h5",
+                                  self.checkpoints(f"whole-{step}")[-1])
+
+    def logged_checkpoints(self, run):
+        lines = (self.folder / run / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]  # whole ones
+        return [json.loads(line)["step"] for line in lines if '"kind":"checkpoint"' in line]
+
     def test_a_second_process_is_refused(self):
         self.regression()
         process = self.start("train", "c.ini", "--run.dir=run", *self.LONG, "--quiet")
         try:
-            self.wait_for_steps(process, "run")
+            self.wait_for_lines(process, "run")
             self.assert_refused(2, ["run"], "train", "c.ini", "--run.dir=run", "--resume")
         finally:
             process.terminate()

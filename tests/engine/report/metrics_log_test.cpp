@@ -65,7 +65,7 @@ TEST_CASE("a resumed log is cut back to its step, and loses a line that a kill c
   }
   std::ofstream(path, std::ios::app) << R"({"kind":"step","step":2,"ep)";
   {
-    MetricsLog log(path, 3);
+    MetricsLog log(path, LogPosition{3, 0});
     log.on_step(step_report(4), true);
   }
   std::vector<std::uint64_t> steps;

@@ -48,6 +48,7 @@ class Album final : public SnapshotSink<float> {
     pages[progress.step] = {state, progress};
     set_safe_step(progress.step);
   }
+  std::optional<Checkpoint<float>> recall() override { return std::nullopt; }
   std::map<std::uint64_t, Snapshot> pages;
 };
 
@@ -77,7 +78,7 @@ Album run(const Config& config, std::size_t threads, const Snapshot* from = null
   Arena arena(threads);
   TrainingObserver nobody;
   Album album;
-  TrainingRun<float> training(config, data, arena, watch != nullptr ? *watch : nobody, album, nullptr);
+  TrainingRun<float> training(config, data, arena, watch != nullptr ? *watch : nobody, album);
   if (from != nullptr) {
     Checkpoint<float> checkpoint;
     checkpoint.layout = training.network().layout();
