@@ -29,7 +29,7 @@ std::string error_of(const std::string& path) {
 }
 
 // True where the bytes are refused with a CheckpointError; any other exception fails the test.
-bool refused(const std::vector<std::byte>& bytes) {
+bool refused(std::span<const std::byte> bytes) {
   try {
     (void)checked_payload(bytes, "file");
   } catch (const CheckpointError&) {
@@ -119,33 +119,26 @@ TEST_CASE("equal content gives equal bytes", "[checkpoint]") {
   CHECK(other_heap.back() == 'x');
 }
 
-TEST_CASE("every flipped bit of the user block is found", "[checkpoint]") {
+TEST_CASE("every flipped bit of a whole checkpoint is found", "[checkpoint]") {
   auto bytes = encode_checkpoint(view_of(sample_checkpoint<float>()));
   CHECK_FALSE(refused(bytes));
   std::size_t unnoticed = 0;
-  for (std::size_t i = 0; i < kUserBlockBytes; ++i)
+  for (std::byte& byte : bytes)
     for (unsigned bit = 0; bit < 8; ++bit) {
       const auto flip = static_cast<std::byte>(1U << bit);
-      bytes[i] ^= flip;
+      byte ^= flip;
       unnoticed += refused(bytes) ? 0 : 1;
-      bytes[i] ^= flip;
+      byte ^= flip;
     }
   CHECK(unnoticed == 0);
+  CHECK_FALSE(refused(bytes));
 }
 
-TEST_CASE("flipped bits of the payload and cuts anywhere are found", "[checkpoint]") {
-  auto bytes = encode_checkpoint(view_of(sample_checkpoint<double>()));
+TEST_CASE("a checkpoint cut anywhere is found, and one that is longer", "[checkpoint]") {
+  const auto bytes = encode_checkpoint(view_of(sample_checkpoint<double>()));
   std::size_t unnoticed = 0;
-  for (std::size_t i = kUserBlockBytes; i < bytes.size(); i += 97)
-    for (unsigned bit = 0; bit < 8; ++bit) {
-      const auto flip = static_cast<std::byte>(1U << bit);
-      bytes[i] ^= flip;
-      unnoticed += refused(bytes) ? 0 : 1;
-      bytes[i] ^= flip;
-    }
-  for (std::size_t length = 0; length < bytes.size(); length += length < 600 ? 1 : 101)
-    unnoticed += refused({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length)}) ? 0 : 1;
-  unnoticed += refused({bytes.begin(), bytes.end() - 1}) ? 0 : 1;
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    unnoticed += refused(std::span(bytes).first(length)) ? 0 : 1;
   auto longer = bytes;
   longer.push_back(std::byte{0});
   unnoticed += refused(longer) ? 0 : 1;
