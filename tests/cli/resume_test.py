@@ -5,7 +5,7 @@ import signal
 import time
 import unittest
 
-from support import CliTest
+from support import REGRESSION, CliTest
 
 EXTRA = """max-minutes = 5
 [data]
@@ -147,6 +147,21 @@ class Signals(CliTest):
     def logged_checkpoints(self, run):
         lines = (self.folder / run / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]  # whole ones
         return [json.loads(line)["step"] for line in lines if '"kind":"checkpoint"' in line]
+
+    def test_a_second_signal_ends_the_run_at_once(self):
+        self.run_program("generate", "friedman1", "--rows", "8000", "--output", "data.h5")
+        self.write("c.ini", REGRESSION)
+        # One step takes a good second of products, and the signals come right behind each other (two of a kind would be
+        # one to the system).
+        process = self.start("train", "c.ini", "--run.dir=run", "--model.layer=1500 tanh", "--model.layer=1500 tanh",
+                             "--model.layer=1 linear", "--train.batch-size=8000", "--quiet")
+        self.wait_for_lines(process, "run", "start", more_than=0)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, err), (143, ""))
+        self.assertEqual(self.metrics("run")[-1]["kind"], "start")
+        self.assertEqual(self.checkpoints("run"), [])
 
     def test_a_second_process_is_refused(self):
         self.regression()
