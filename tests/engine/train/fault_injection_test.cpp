@@ -1,5 +1,5 @@
-// Every single call of a checkpoint write and of a resume goes wrong once, in every way; whatever happens then, the last
-// checkpoint that was reported stands and is found, and the run ends with the bits of one that nothing disturbed.
+// Every single call of a checkpoint write and of a resume goes wrong once, in every way; whatever happens then, the
+// last checkpoint that was reported stands and is found, and the run ends with the bits of one that nothing disturbed.
 
 #include <array>
 #include <cerrno>
