@@ -46,12 +46,18 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
   const std::size_t first = at.step * options_.batch_size;
   if (options_.shuffle == Shuffle::kNone)
     return Minibatch<T>{data_.x.view().row_range(first, rows_at(at.step)),
-                        data_.y.view().row_range(first, rows_at(at.step)), at.epoch, at.step};
+                        data_.y.view().row_range(first, rows_at(at.step)),
+                        at.epoch,
+                        at.step,
+                        {first, nullptr}};
   if (current_.epoch != at.epoch || at.step >= current_.first_step + current_.steps) advance_group();
   const std::size_t in_group = (at.step - current_.first_step) * options_.batch_size;
   const Group& group = current_;
   return Minibatch<T>{group.x.view().row_range(in_group, rows_at(at.step)),
-                      group.y.view().row_range(in_group, rows_at(at.step)), at.epoch, at.step};
+                      group.y.view().row_range(in_group, rows_at(at.step)),
+                      at.epoch,
+                      at.step,
+                      {0, group.numbers.data() + in_group}};
 }
 
 template <class T>
@@ -64,10 +70,11 @@ void MinibatchFeed<T>::gather(Group& group, Position at) const {
   if (group.x.rows() < rows) {
     group.x = Matrix<T>(rows, data_.x.cols());
     group.y = Matrix<T>(rows, data_.y.cols());
+    group.numbers.resize(rows);
   }
   const KeyedPermutation order(data_.rows(), options_.seed, at.epoch);
   for (std::uint64_t i = 0; i < rows; ++i) {
-    const std::uint64_t row = order(first + i);
+    const std::uint64_t row = group.numbers[i] = order(first + i);
     copy_row(data_.x.row(row), group.x.row(i).data());
     copy_row(data_.y.row(row), group.y.row(i).data());
   }
@@ -121,13 +128,9 @@ void MinibatchFeed<T>::gather_ahead(const std::stop_token& stop) {
 
 template <class T>
 std::vector<std::uint64_t> MinibatchFeed<T>::source_rows(const Minibatch<T>& minibatch, std::size_t most) const {
-  const KeyedPermutation order(data_.rows(), options_.seed, minibatch.epoch);
-  const std::uint64_t first = minibatch.epoch_step * options_.batch_size;
   std::vector<std::uint64_t> rows;
-  for (std::size_t i = 0; i < std::min(most, minibatch.rows()); ++i) {
-    const std::uint64_t position = first + i;
-    rows.push_back(data_.source_row(options_.shuffle == Shuffle::kNone ? position : order(position)));
-  }
+  for (std::size_t i = 0; i < std::min(most, minibatch.rows()); ++i)
+    rows.push_back(data_.source_row(minibatch.numbers[i]));
   return rows;
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/core/row_numbers.hpp"
 #include "engine/data/sampler.hpp"
 #include "gradloom/dataset.hpp"
 #include "gradloom/options.hpp"
@@ -22,6 +23,7 @@ struct Minibatch {
   MatrixView<const T> y;         ///< (rows, target columns)
   std::uint64_t epoch = 0;       ///< counted from 0
   std::uint64_t epoch_step = 0;  ///< counted from 0
+  RowNumbers numbers;            ///< of the rows in the data set
   [[nodiscard]] std::size_t rows() const { return x.rows; }
 };
 
@@ -60,6 +62,7 @@ class MinibatchFeed {
  private:
   struct Group {
     Matrix<T> x, y;
+    std::vector<std::uint64_t> numbers;  ///< (x.rows())
     std::uint64_t epoch = 0, first_step = 0, steps = 0;
   };
   struct Position {

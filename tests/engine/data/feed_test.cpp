@@ -36,6 +36,7 @@ Seen run(const Dataset<float>& data, const FeedOptions& options) {
     for (std::size_t i = 0; i < m->rows(); ++i) {
       REQUIRE(m->y(i, 0) == 10 * m->x(i, 0));
       REQUIRE(m->x(i, 0) == static_cast<float>(sources[i]));
+      REQUIRE(m->numbers[i] == sources[i]);
       rows.push_back(m->x(i, 0));
     }
     seen.minibatches.push_back(rows);
