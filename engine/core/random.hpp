@@ -6,7 +6,15 @@
 namespace gradloom {
 
 /// What a stream of random numbers is for. Part of the key, so that no two uses share numbers.
-enum class RandomUse : std::uint32_t { kInitializer = 1, kShuffle = 2, kHoldOut = 3, kImportSplit = 4, kGenerator = 5 };
+enum class RandomUse : std::uint32_t {
+  kInitializer = 1,
+  kShuffle = 2,
+  kHoldOut = 3,
+  kImportSplit = 4,
+  kGenerator = 5,
+  kDropoutKey = 6,
+  kDropout = 7
+};
 
 /// Counter-based random numbers: a pure function of (seed, use, stream, counter), the same on every machine and for
 /// any thread. Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC11), from Random123.
