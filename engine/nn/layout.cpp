@@ -13,7 +13,7 @@ std::size_t align(std::size_t n) { return (n + kAlignElements - 1) / kAlignEleme
 
 ParameterLayout::ParameterLayout(std::size_t inputs, std::span<const LayerSpec> layers) : inputs_(inputs) {
   for (const LayerSpec& spec : layers) {
-    LayerLayout layer{inputs, spec.units, spec.activation, size_, 0};
+    LayerLayout layer{inputs, spec.units, spec.activation, size_, 0, spec.dropout};
     layer.bias_offset = size_ + align(spec.units * inputs);
     size_ = layer.bias_offset + align(spec.units);
     layers_.push_back(layer);
@@ -29,7 +29,7 @@ std::size_t ParameterLayout::parameter_count() const {
 
 std::vector<LayerSpec> ParameterLayout::specs() const {
   std::vector<LayerSpec> specs;
-  for (const LayerLayout& layer : layers_) specs.push_back({layer.units, layer.activation});
+  for (const LayerLayout& layer : layers_) specs.push_back({layer.units, layer.activation, layer.dropout});
   return specs;
 }
 

@@ -17,6 +17,7 @@ struct LayerLayout {
   Activation activation = Activation::kLinear;
   std::size_t weight_offset = 0;  ///< (units, inputs), row-major
   std::size_t bias_offset = 0;    ///< (units)
+  double dropout = 0;
 };
 
 /// The one source of offsets into every flat block shaped like the parameters: parameters, gradients, optimizer

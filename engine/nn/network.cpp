@@ -1,9 +1,19 @@
 #include "engine/nn/network.hpp"
 
+#include "engine/linalg/dropout.hpp"
 #include "engine/linalg/gemm.hpp"
 #include "engine/linalg/kernels.hpp"
 
 namespace gradloom {
+
+namespace {
+
+template <class T>
+bool drops_units(const Workspace<T>& workspace, std::size_t l) {
+  return workspace.dropped[l].rows() > 0;
+}
+
+}  // namespace
 
 template <class T>
 Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas) {
@@ -11,6 +21,7 @@ Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, boo
     const LayerLayout& layer = layout.layer(l);
     preactivation.emplace_back(needs_preactivation(layer.activation) ? max_rows : 0, layer.units);
     activation.emplace_back(max_rows, layer.units);
+    dropped.emplace_back(with_deltas && layer.dropout > 0 ? max_rows : 0, layer.units);
     delta.emplace_back(with_deltas ? max_rows : 0, layer.units);
   }
 }
@@ -18,8 +29,9 @@ Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, boo
 template <class T>
 MatrixView<const T> Network<T>::input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
                                          RowRange rows) const {
-  const MatrixView<const T> whole = l == 0 ? x : workspace.activation[l - 1].view();
-  return whole.row_range(rows.first, rows.count);
+  if (l == 0) return x.row_range(rows.first, rows.count);
+  const Matrix<T>& before = drops_units(workspace, l - 1) ? workspace.dropped[l - 1] : workspace.activation[l - 1];
+  return before.view().row_range(rows.first, rows.count);
 }
 
 template <class T>
@@ -36,12 +48,22 @@ void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T
     const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
     gemm<T>(1, input_of(l, x, workspace, rows), Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
     add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
+    if (drops_units(workspace, l))
+      apply_dropout(l, workspace, rows, a, workspace.dropped[l].view().row_range(rows.first, rows.count));
   }
 }
 
 template <class T>
 MatrixView<T> Network<T>::output(Workspace<T>& workspace, RowRange rows) const {
   return workspace.activation.back().view().row_range(rows.first, rows.count);
+}
+
+template <class T>
+void Network<T>::apply_dropout(std::size_t l, const Workspace<T>& workspace, RowRange rows, MatrixView<const T> a,
+                               MatrixView<T> out) const {
+  const auto& [seed, epoch, numbers] = workspace.dropout;
+  const DropoutMasks masks(layout_.layer(l).dropout, seed, epoch, static_cast<std::uint32_t>(l));
+  drop_out<T>(masks, numbers.after(rows.first), a, out);
 }
 
 template <class T>
@@ -63,6 +85,7 @@ void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>
   const MatrixView<T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
   const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
   gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
+  if (drops_units(workspace, l - 1)) apply_dropout(l - 1, workspace, rows, da, da);
   apply_derivative(l - 1, workspace, rows);
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "engine/core/row_numbers.hpp"
 #include "engine/nn/layout.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
@@ -15,19 +16,31 @@ struct RowRange {
   std::size_t count = 0;
 };
 
+/// What the dropout masks of a minibatch are drawn by, beside layer and unit (engine/linalg/dropout.hpp): a row of the
+/// training set has the same mask in an epoch whatever minibatch and shard it is in.
+struct DropoutContext {
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;  ///< counted from 0
+  RowNumbers rows;          ///< of the minibatch
+};
+
 /// Everything that one minibatch changes while gradients are computed, except gradients themselves: one matrix a layer,
 /// with a row for every row of the minibatch. Shards work on disjoint row ranges of it, so they may run concurrently.
+/// One with deltas is for training: only there layers drop units, as `dropout` says, which is to be set beforehand.
 template <class T>
 struct Workspace {
   Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas);
 
   std::vector<Matrix<T>> preactivation;  ///< (max_rows, units); empty where the derivative needs only the output
   std::vector<Matrix<T>> activation;     ///< (max_rows, units)
+  std::vector<Matrix<T>> dropped;        ///< (max_rows, units): A behind dropout; empty where nothing is dropped
   std::vector<Matrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
+  DropoutContext dropout;
 };
 
 /// The passes of a dense network over some rows of a minibatch. The network itself is constant meanwhile: parameters
-/// are only read. Row-vector convention: Z = A_prev Wᵀ + b, A = f(Z).
+/// are only read. Row-vector convention: Z = A_prev Wᵀ + b, A = f(Z). With dropout A_prev is the layer before's A ∘ M,
+/// where M holds 0 and 1 / (1 - p); below, that factor is left out.
 /// x is the whole minibatch (rows, inputs); `rows` selects what to work on.
 template <class T>
 class Network {
@@ -57,6 +70,9 @@ class Network {
                                              RowRange rows) const;
   /// Where layer l's Z stands: in the place of its A, which overwrites it, unless the derivative needs it.
   [[nodiscard]] MatrixView<T> preactivation_of(std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+  /// out <- a ∘ M by the dropout of layer l, both these rows.
+  void apply_dropout(std::size_t l, const Workspace<T>& workspace, RowRange rows, MatrixView<const T> a,
+                     MatrixView<T> out) const;
   /// delta of layer l from dL/dA to dL/dZ, for these rows.
   void apply_derivative(std::size_t l, Workspace<T>& workspace, RowRange rows) const;
 

@@ -51,13 +51,16 @@ void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char*
                                     data.source_row(r), c, values(r, c)));
 }
 
-// Parameters, gradient and optimizer state, and the activations and deltas of a minibatch, in bytes.
+// Parameters, gradient and optimizer state, and a minibatch's activations, dropped ones and deltas, in bytes.
 template <class T>
 double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
   const double blocks = config.optimizer.momentum == 0 ? 2 : 3;
-  double units = 0;
-  for (std::size_t l = 0; l < layout.depth(); ++l) units += static_cast<double>(layout.layer(l).units);
-  return sizeof(T) * (blocks * static_cast<double>(layout.size()) + 2 * units * static_cast<double>(batch_rows));
+  double columns = 0;
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const LayerLayout& layer = layout.layer(l);
+    columns += (layer.dropout > 0 ? 3 : 2) * static_cast<double>(layer.units);
+  }
+  return sizeof(T) * (blocks * static_cast<double>(layout.size()) + columns * static_cast<double>(batch_rows));
 }
 
 template <class T>

@@ -87,10 +87,12 @@ StepGraph<T>::~StepGraph() {
 }
 
 template <class T>
-double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context) {
+double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context,
+                         const DropoutContext& dropout) {
   x_ = x;
   y_ = y;
   context_ = context;
+  workspace_.dropout = dropout;
   const std::size_t terms = loss_terms_per_row(loss_, network_.layout().outputs());
   const double divisor = static_cast<double>(x.rows) * static_cast<double>(terms);
   delta_scale_ = static_cast<T>(1 / divisor);

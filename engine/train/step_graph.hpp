@@ -44,8 +44,9 @@ class StepGraph {
   [[nodiscard]] const StepPlan& plan() const { return plan_; }
 
   /// Runs one step on a minibatch of at most plan().batch_rows rows and returns its mean loss, taken before the
-  /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards.
-  double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context);
+  /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards. `dropout` is read
+  /// where layers drop units.
+  double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context, const DropoutContext& dropout);
 
   /// After run(): the first layer (in forward order) whose activations, else whose new parameters, hold NaN or Inf; -1
   /// where all is finite. Looks at parameters by flags that the updates left, at activations only where the loss of

@@ -217,7 +217,8 @@ UpdateContext TrainingRun<T>::next_update() const {
 template <class T>
 bool TrainingRun<T>::take_step(const Minibatch<T>& minibatch) {
   const UpdateContext context = next_update();
-  const double loss = step_.run(minibatch.x, minibatch.y, context);
+  const double loss =
+      step_.run(minibatch.x, minibatch.y, context, {config_.train.seed, minibatch.epoch, minibatch.numbers});
   if (const int layer = step_.diverged_layer(); layer >= 0) {
     roll_back(divergence_text(minibatch, layer));
     return false;

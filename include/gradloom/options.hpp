@@ -32,10 +32,11 @@ enum class OnError { kContinue, kStop };
 /// What becomes of a run that produced NaN or Inf: it ends, or goes back to a checkpoint with half the learning rate.
 enum class OnDivergence { kStop, kRollback };
 
-/// A dense layer: `units` outputs, then `activation`.
+/// A dense layer: `units` outputs, then `activation`, then in training dropout as PyTorch's nn.Dropout.
 struct LayerSpec {
   std::size_t units = 0;
   Activation activation = Activation::kLinear;
+  double dropout = 0;  ///< probability that an output is dropped, in [0, 1); 0 on the output layer
   friend bool operator==(const LayerSpec&, const LayerSpec&) = default;
 };
 

@@ -45,6 +45,15 @@ struct Job {
   Config::Optimizer optimizer{OptimizerType::kSgd, 0.1, 0.9, true, 1e-3};
 };
 
+Job job_with_dropout() {
+  Job job;
+  job.layers = {{64, Activation::kRelu, 0.2}, {33, Activation::kTanh, 0.5}, {5, Activation::kLinear}};
+  return job;
+}
+
+// Two steps of each epoch, on rows that stand in the set one after the other.
+DropoutContext dropout_of(std::uint64_t step) { return {3, step / 2, {step % 2 * 1000, nullptr}}; }
+
 // Five steps, the third of them on a smaller minibatch.
 template <class T>
 TrainingState<T> train(const Job& job, StepPlan plan, std::size_t threads) {
@@ -58,7 +67,7 @@ TrainingState<T> train(const Job& job, StepPlan plan, std::size_t threads) {
   const auto y = random_matrix<T>(job.rows, layout.outputs(), 2);
   for (std::uint64_t k = 1; k <= 5; ++k) {
     const std::size_t rows = k == 3 ? job.rows / 3 : job.rows;
-    const double loss = step.run(x.view().row_range(0, rows), y.view().row_range(0, rows), {0.1, k});
+    const double loss = step.run(x.view().row_range(0, rows), y.view().row_range(0, rows), {0.1, k}, dropout_of(k));
     REQUIRE(std::isfinite(loss));
     REQUIRE(step.diverged_layer() == -1);
   }
@@ -78,6 +87,7 @@ TrainingState<T> train_naively(const Job& job) {
   AlignedBuffer<T> gradient(layout.size(), T{0});
   for (std::uint64_t k = 1; k <= 5; ++k) {
     const RowRange rows{0, k == 3 ? job.rows / 3 : job.rows};
+    w.dropout = dropout_of(k);
     network.forward(state.parameters.data(), x.view(), w, rows);
     loss_and_delta<T>(Loss::kMse, network.output(w, rows), y.view().row_range(0, rows.count),
                       static_cast<T>(1.0 / static_cast<double>(rows.count * layout.outputs())),
@@ -115,7 +125,7 @@ double largest_difference(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) 
 }  // namespace
 
 TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[train][threads]", float, double) {
-  const Job job;
+  const Job job = GENERATE(Job{}, job_with_dropout());
   for (const Reduction reduction : {Reduction::kShardGradients, Reduction::kWholeMinibatch}) {
     for (const std::size_t shard_rows : {7, 64, 200}) {
       const StepPlan plan = plan_with(job, shard_rows, reduction);
@@ -131,7 +141,7 @@ TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[tra
 
 TEST_CASE("both reductions agree with the naive twin", "[train]") {
   // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
-  const Job job;
+  const Job job = GENERATE(Job{}, job_with_dropout());
   const auto naive = train_naively<double>(job);
   for (const Reduction reduction : {Reduction::kShardGradients, Reduction::kWholeMinibatch}) {
     for (const std::size_t shard_rows : {1, 7, 64, 200}) {
@@ -182,10 +192,80 @@ TEST_CASE("an exception in a node comes out as itself and the graph runs again",
     Arena arena(threads);
     StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 7, Reduction::kShardGradients), state, arena);
     optimizer.armed = true;
-    for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(step.run(x.view(), y.view(), {0.1, 1}), Refusal);
+    for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(step.run(x.view(), y.view(), {0.1, 1}, {}), Refusal);
     optimizer.armed = false;
-    CHECK(std::isfinite(step.run(x.view(), y.view(), {0.1, 1})));
+    CHECK(std::isfinite(step.run(x.view(), y.view(), {0.1, 1}, {})));
   }
+}
+
+namespace {
+
+// A small network with dropout whose step is taken in shards of three rows; its optimizer is w <- w - rate * gradient.
+struct DroppingStep {
+  static constexpr std::size_t kRows = 11, kInputs = 4;
+
+  DroppingStep(Activation hidden, Reduction reduction)
+      : layout(kInputs, std::vector<LayerSpec>{{9, hidden, 0.3}, {8, hidden, 0.6}, {2, Activation::kLinear}}),
+        network(layout),
+        optimizer({}),
+        state(fresh_state<double>(layout, optimizer)),
+        arena(2),
+        step(network, Loss::kMse, optimizer, plan(reduction), state, arena) {}
+
+  [[nodiscard]] StepPlan plan(Reduction reduction) const {
+    StepPlan plan = plan_step(layout, kRows, 3);
+    plan.worth_spreading = true;
+    for (auto& r : plan.reductions) r = reduction;
+    return plan;
+  }
+  double run(RowRange rows, double rate) {
+    return step.run(x.view().row_range(rows.first, rows.count), y.view().row_range(rows.first, rows.count), {rate, 1},
+                    {17, 2, RowNumbers{0, numbers}.after(rows.first)});
+  }
+
+  ParameterLayout layout;
+  Network<double> network;
+  Sgd<double> optimizer;
+  TrainingState<double> state;
+  Arena arena;
+  StepGraph<double> step;
+  Matrix<double> x = random_matrix<double>(kRows, kInputs, 1), y = random_matrix<double>(kRows, 2, 2);
+  std::uint64_t numbers[kRows] = {40, 3, 7, 100000000000, 1, 0, 25, 26, 9, 12, 11};
+};
+
+}  // namespace
+
+TEST_CASE("a step with dropout follows the gradient of the network that its masks leave", "[train]") {
+  const auto activation = GENERATE(Activation::kLinear, Activation::kTanh, Activation::kRelu, Activation::kElu,
+                                   Activation::kGelu, Activation::kSilu, Activation::kSoftplus);
+  DroppingStep job(activation, GENERATE(Reduction::kShardGradients, Reduction::kWholeMinibatch));
+  const AlignedBuffer<double> start = job.state.parameters;
+  job.run({0, DroppingStep::kRows}, 1);
+  const AlignedBuffer<double> after = job.state.parameters;
+  job.state.parameters = start;
+  // Balances truncation (step² times third derivatives) and rounding (1e-16 / step): about 1e-10 both.
+  constexpr double kStep = 1e-5;
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    job.state.parameters[i] = start[i] + kStep;
+    const double above = job.run({0, DroppingStep::kRows}, 0);
+    job.state.parameters[i] = start[i] - kStep;
+    const double below = job.run({0, DroppingStep::kRows}, 0);
+    job.state.parameters[i] = start[i];
+    worst = std::max(worst, std::abs((above - below) / (2 * kStep) - (start[i] - after[i])));
+    largest = std::max(largest, std::abs(start[i] - after[i]));
+  }
+  REQUIRE(largest > 1e-3);
+  CHECK(worst / largest < 1e-6);
+}
+
+TEST_CASE("a row's mask does not depend on the minibatch it is in", "[train]") {
+  DroppingStep job(Activation::kTanh, Reduction::kWholeMinibatch);
+  const double whole = job.run({0, 11}, 0);
+  const double parts = (4 * job.run({0, 4}, 0) + 7 * job.run({4, 7}, 0)) / 11;
+  CHECK(parts == Approx(whole).epsilon(1e-14));  // sums of 22 terms in another order
+  job.numbers[4] += 1;
+  CHECK(std::abs(job.run({0, 11}, 0) - whole) > 1e-6);
 }
 
 TEST_CASE("divergence is traced to its layer", "[train]") {
@@ -198,10 +278,10 @@ TEST_CASE("divergence is traced to its layer", "[train]") {
   StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 50, Reduction::kWholeMinibatch), state, arena);
   const auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
-  step.run(x.view(), y.view(), {0.1, 1});
+  step.run(x.view(), y.view(), {0.1, 1}, {});
   CHECK(step.diverged_layer() == -1);
   layout.weight(state.parameters.data(), 1)(3, 4) = std::numeric_limits<float>::quiet_NaN();
-  step.run(x.view(), y.view(), {0.1, 2});
+  step.run(x.view(), y.view(), {0.1, 2}, {});
   CHECK(step.diverged_layer() == 1);
 }
 

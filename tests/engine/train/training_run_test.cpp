@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "engine/train/evaluator.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
 #include "support/regression_samples.hpp"
@@ -30,6 +31,12 @@ Config config_of_test() {
   config.schedule.warmup_steps = 10;
   config.checkpoint.every_steps = 1;
   config.checkpoint.keep_best = 2;
+  return config;
+}
+
+Config config_with_dropout() {
+  Config config = config_of_test();
+  config.model.layers = {{16, Activation::kTanh, 0.2}, {8, Activation::kGelu, 0.4}, {1, Activation::kLinear}};
   return config;
 }
 
@@ -95,10 +102,10 @@ Album run(const Config& config, std::size_t threads, const Snapshot* from = null
 }  // namespace
 
 TEST_CASE("a run has the same bits after every step for any number of threads", "[train][threads]") {
-  const Config config = config_of_test();
+  const Config config = GENERATE(config_of_test(), config_with_dropout());
   const Album one = run(config, 1);
   REQUIRE(one.pages.size() > 30);
-  for (const std::size_t threads : {2, 4}) {
+  for (const std::size_t threads : {2, 4, 8, 64}) {
     const Album many = run(config, threads);
     REQUIRE(many.pages.size() == one.pages.size());
     for (const auto& [step, page] : one.pages) require_same(many.pages.at(step), page);
@@ -106,7 +113,7 @@ TEST_CASE("a run has the same bits after every step for any number of threads", 
 }
 
 TEST_CASE("a run resumed at any step goes on with the same bits", "[train]") {
-  const Config config = config_of_test();
+  const Config config = GENERATE(config_of_test(), config_with_dropout());
   const Album whole = run(config, 1);
   for (const auto& [step, page] : whole.pages) {
     const Album rest = run(config, 1 + step % 3, &page);
@@ -116,7 +123,7 @@ TEST_CASE("a run resumed at any step goes on with the same bits", "[train]") {
 }
 
 TEST_CASE("prefetching changes nothing", "[train]") {
-  Config config = config_of_test();
+  Config config = GENERATE(config_of_test(), config_with_dropout());
   const Album ahead = run(config, 2);
   config.data.prefetch = 0;
   const Album inline_gather = run(config, 2);
@@ -133,6 +140,20 @@ struct Watch final : TrainingObserver {
 };
 
 }  // namespace
+
+TEST_CASE("a run with dropout is another run, and validates the network without it", "[train]") {
+  Watch watch;
+  const Album album = run(config_with_dropout(), 1, nullptr, &watch);
+  const TrainingState<float>& last = album.pages.rbegin()->second.state;
+  const Config without = config_of_test();
+  CHECK_FALSE(same_bits(last.parameters, run(without, 1).pages.rbegin()->second.state.parameters));
+
+  const auto data = prepare_run_data<float>(without, samples<float>(500, 1), std::nullopt, std::nullopt);
+  Arena arena(1);
+  const Metrics metrics = evaluate_rows<float>(Network<float>(data.layout(without)), last.parameters.data(), Loss::kMse,
+                                               data.standardization, *data.validation, arena);
+  CHECK(watch.epochs.back().valid->loss == metrics.loss);
+}
 
 TEST_CASE("limits, warm-up and averages of a run", "[train]") {
   Config config = config_of_test();
