@@ -111,7 +111,9 @@ LayerSpec read_spec(const Reader& in, std::size_t l) {
   const std::string name = in.text(paths::layer(l), "activation");
   const auto activation = from_string<Activation>(name);
   if (!activation) in.refuse(paths::layer(l), fmt::format("has the unknown activation '{}'", name));
-  return {shape[0], *activation};
+  const double dropout = in.file.double_attribute(paths::layer(l), "dropout").value_or(0);
+  in.require(dropout >= 0 && dropout < 1, paths::layer(l), fmt::format("has a dropout of {}", dropout));
+  return {shape[0], *activation, dropout};
 }
 
 // The layers' shapes, each checked against the file before anything is allocated.
@@ -127,6 +129,7 @@ ParameterLayout read_layout(const Reader& in) {
     width = specs[l].units;
   }
   in.require(inputs > 0, paths::kModel, "has no inputs");
+  in.require(specs.back().dropout == 0, paths::layer(depth - 1), "is the output layer and has dropout");
   return {inputs, specs};
 }
 

@@ -21,6 +21,7 @@ Json layers_of(const ParameterLayout& layout) {
                       {"inputs", layer.inputs},
                       {"units", layer.units},
                       {"activation", to_string(layer.activation)}});
+    if (layer.dropout > 0) layers.back()["dropout"] = layer.dropout;
   }
   return layers;
 }
@@ -106,8 +107,9 @@ std::string checkpoint_text(const Json& d) {
   text += fmt::format("network: {} inputs, {} parameters in {}, loss {}\n", d["inputs"].dump(), d["parameters"].dump(),
                       text_of("precision"), text_of("loss"));
   for (const Json& layer : d["layers"])
-    text += fmt::format("  {}: {} -> {} {}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
-                        layer["units"].dump(), layer["activation"].get<std::string>());
+    text += fmt::format("  {}: {} -> {} {}{}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
+                        layer["units"].dump(), layer["activation"].get<std::string>(),
+                        layer.contains("dropout") ? " dropout=" + layer["dropout"].dump() : "");
   for (const Json& state : d["optimizer_states"])
     text += fmt::format("optimizer state: {}\n", state.get<std::string>());
   text += progress_text(d["progress"]);

@@ -39,6 +39,7 @@ void write_model(h5::File& file, const CheckpointView<T>& view) {
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     file.create_group(paths::layer(l));
     file.write_attribute(paths::layer(l), "activation", std::string(to_string(layout.layer(l).activation)));
+    if (layout.layer(l).dropout > 0) file.write_attribute(paths::layer(l), "dropout", layout.layer(l).dropout);
     write_weight<T>(file, paths::weight(l), layout.weight(view.parameters, l));
     write_bias<T>(file, paths::bias(l), layout.bias(view.parameters, l));
   }

@@ -15,11 +15,11 @@ inline void write_bytes(const std::string& path, const std::vector<std::byte>& b
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
-/// 2-3-1, momentum, both sides standardized, numbers that no two tensors share.
+/// 2-3-1, dropout, momentum, both sides standardized, numbers that no two tensors share.
 template <class T>
 Checkpoint<T> sample_checkpoint() {
   Checkpoint<T> c;
-  const std::vector<LayerSpec> layers = {{3, Activation::kLeakyRelu}, {1, Activation::kLinear}};
+  const std::vector<LayerSpec> layers = {{3, Activation::kLeakyRelu, 0.25}, {1, Activation::kLinear}};
   c.layout = ParameterLayout(2, layers);
   c.parameters = AlignedBuffer<T>(c.layout.size(), T{0});
   c.optimizer["momentum"] = AlignedBuffer<T>(c.layout.size(), T{0});

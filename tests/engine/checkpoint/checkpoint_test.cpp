@@ -215,6 +215,16 @@ TEST_CASE("a sealed file of another structure is refused", "[checkpoint]") {
     file.write_attribute("/model", "inputs", inputs);
     file.write_attribute("/model/layer_000", "activation", activation);
   };
+  const auto with_dropout = [&](double dropout) {
+    return error_with([&](h5::File& f) {
+      model(f, 2, "relu");
+      f.write_attribute("/model/layer_000", "dropout", dropout);
+    });
+  };
+  CHECK(with_dropout(1).find("has a dropout of 1") != std::string::npos);
+  CHECK(with_dropout(-0.5).find("has a dropout of -0.5") != std::string::npos);
+  CHECK(with_dropout(std::numeric_limits<double>::quiet_NaN()).find("has a dropout of nan") != std::string::npos);
+  CHECK(with_dropout(0.5).find("is the output layer and has dropout") != std::string::npos);
   CHECK(error_with([&](h5::File& f) { model(f, 4, "relu"); }).find("has shape (3, 2) where (3, 4) is expected") !=
         std::string::npos);
   CHECK(error_with([&](h5::File& f) { model(f, 2, "rolu"); }).find("unknown activation 'rolu'") != std::string::npos);

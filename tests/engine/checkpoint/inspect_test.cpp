@@ -50,14 +50,16 @@ TEST_CASE("a checkpoint is described", "[inspect]") {
   CHECK(d["precision"] == "float32");
   CHECK(d["parameters"] == 13);
   CHECK(d["layers"][0]["activation"] == "leaky-relu");
+  CHECK(d["layers"][0]["dropout"] == 0.25);
   CHECK(d["layers"][1]["inputs"] == 3);
+  CHECK_FALSE(d["layers"][1].contains("dropout"));
   CHECK(d["progress"]["seed"] == 18446744073709551615U);
   CHECK(d["progress"]["best"][0]["score"] == 0.25);
   CHECK(d["preprocessing"]["x_mean"] == Json({1.0, 2.0}));
   CHECK(d["environment"].contains("blas_core_type"));
   CHECK(d["environment"]["elapsed_seconds"] == 12.5);
   const std::string text = inspect(folder / "c.h5", false);
-  CHECK(text.find("layer_000: 2 -> 3 leaky-relu") != std::string::npos);
+  CHECK(text.find("layer_000: 2 -> 3 leaky-relu dropout=0.25\n") != std::string::npos);
   CHECK(text.find("features and targets") != std::string::npos);
   CHECK_NOTHROW(verify(folder / "c.h5"));
 }
