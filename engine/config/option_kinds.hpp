@@ -187,7 +187,7 @@ Option text_or_none(OptionFacts facts, const std::string& allowed, Member member
   return option;
 }
 
-/// `UNITS ACTIVATION`, appended to the layers.
+/// `UNITS ACTIVATION [dropout=P]`, appended to the layers.
 Option layer_option(OptionFacts facts);
 
 }  // namespace gradloom

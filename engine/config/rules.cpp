@@ -33,9 +33,16 @@ void check_ranges(const Config& config) {
   }
 }
 
-void check_loss(const Config& config) {
+void check_layers(const Config& config) {
   if (config.model.layers.empty())
     throw ConfigError("model.layer is missing: a network needs at least one layer, such as `layer = 1 linear`");
+  if (config.model.layers.back().dropout != 0)
+    refuse(config, "model.layer",
+           "dropout on the last layer would replace predictions by 0 before the loss sees them; set it on hidden "
+           "layers only");
+}
+
+void check_loss(const Config& config) {
   if (!is_classification(config.train.loss)) return;
   const LayerSpec& output = config.model.layers.back();
   if (output.activation != Activation::kLinear)
@@ -89,6 +96,7 @@ void check_validation(const Config& config) {
 
 void validate(const Config& config) {
   check_ranges(config);
+  check_layers(config);
   check_loss(config);
   check_optimizer(config);
   check_rollback(config);

@@ -39,6 +39,7 @@ KERNELS = ("OpenBLAS 0.3.21, core type Haswell", "Highway 1.0.3", "instruction s
 DIGESTS = {
     ("float32", "sigmoid", "relu"): "ee08782ab4cf9f60",
     ("float32", "tanh", "gelu"): "6d8ca550e4f0af7e",
+    ("float32", "relu dropout=0.2", "tanh dropout=0.5"): "1cd6836f6e93a991",
     ("float64", "elu", "silu"): "47fa961c28e6c72a",
     ("float64", "softplus", "leaky-relu"): "623943739766b366",
 }

@@ -2,7 +2,7 @@
 
 Each case draws a network, a loss and an optimizer. Gradloom writes its initial parameters, PyTorch starts from them and
 sees the same minibatches in the same order, and after some steps both must hold the same parameters, momentum buffers
-and losses. Metrics are worked out again with NumPy.
+and losses. Metrics are worked out again with NumPy, and so are the masks of dropout, from their definition.
 """
 
 import dataclasses
@@ -52,6 +52,7 @@ class Case:
     nesterov: bool = False
     decay: float = 0.0
     warmup: int = 0
+    dropout: float = 0.0  # of every hidden layer
     standardize: str = "none"
     shuffle: str = "none"
     seed: int = 1
@@ -61,7 +62,8 @@ class Case:
         return self.loss.endswith("cross-entropy")
 
     def config(self):
-        layers = "".join(f"layer = {units} {activation}\n" for units, activation in self.layers)
+        layers = "".join(f"layer = {units} {f} dropout={self.dropout}\n" for units, f in self.layers[:-1])
+        layers += "layer = {} {}\n".format(*self.layers[-1])
         return (f"[data]\ntrain = data.h5\nshuffle = {self.shuffle}\nstandardize = {self.standardize}\n"
                 f"[model]\n{layers}init = {self.init}\nprecision = {self.precision}\n"
                 f"[train]\nloss = {self.loss}\nepochs = 1000\nmax-steps = {STEPS}\nbatch-size = {self.batch}\n"
@@ -119,18 +121,37 @@ def read_checkpoint(path):
         return model, momentum, scales
 
 
+def philox(key, counter):
+    """Philox4x32-10 (Salmon et al., SC11) of two words of key and four of counter, arrays that broadcast: four words."""
+    k0, k1, c0, c1, c2, c3 = (np.asarray(word, dtype=np.uint64) for word in (*key, *counter))
+    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    for _ in range(10):
+        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1 & low, (p0 >> half) ^ c3 ^ k1, p0 & low
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
+    return np.broadcast_arrays(c0, c1, c2, c3)
+
+
+def kept_units(p, seed, epoch, layer, rows, units):
+    """A dropout mask, (rows, units), by the definition in engine/linalg/dropout.hpp."""
+    key = philox((seed & 0xFFFFFFFF, seed >> 32), (epoch, 0, 6, layer))[:2]
+    blocks = np.arange((units + 3) // 4)
+    words = np.stack(philox(key, (rows[:, None], 0, 7, blocks)), axis=-1).reshape(len(rows), -1)[:, :units]
+    return words >= int(p * 2**32)
+
+
 class Replay:
     """PyTorch's network, loss and optimizer for a case, from given initial parameters."""
 
     def __init__(self, case, initial):
         self.case = case
         self.dtype = getattr(torch, case.precision)
-        modules = []
+        layers = []
         for weight, bias, (_, activation) in zip(initial[::2], initial[1::2], case.layers):
             linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=self.dtype)
             linear.weight.data, linear.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
-            modules += [linear, getattr(torch.nn, ACTIVATIONS[activation])()]
-        self.network = torch.nn.Sequential(*modules)
+            layers.append(torch.nn.Sequential(linear, getattr(torch.nn, ACTIVATIONS[activation])()))
+        self.network = torch.nn.Sequential(*layers)
         self.loss_of = getattr(torch.nn, LOSSES[case.loss])()
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=case.rate, momentum=case.momentum,
                                          nesterov=case.nesterov, weight_decay=case.decay)
@@ -138,6 +159,16 @@ class Replay:
     def tensors(self, x, y):
         y = torch.from_numpy(y)
         return torch.from_numpy(x).to(self.dtype), y if y.dtype == torch.int64 and y.dim() == 1 else y.to(self.dtype)
+
+    def outputs(self, x, epoch, first_row):
+        """Of these rows in training: behind each hidden layer stands nn.Dropout, with Gradloom's mask."""
+        p, numbers = self.case.dropout, np.arange(first_row, first_row + len(x))
+        for index, layer in enumerate(self.network):
+            x = layer(x)
+            if p > 0 and index + 1 < len(self.network):
+                kept = kept_units(p, self.case.seed, epoch, index, numbers, x.shape[1])
+                x = x * torch.from_numpy(kept) / (1 - p)
+        return x
 
     def train(self, x, y):
         """Loss and learning rate of every step, over the minibatches of whole epochs one after the other."""
@@ -147,9 +178,10 @@ class Replay:
         for step in range(STEPS):
             rate = self.case.rate * min(1, (step + 1) / max(1, self.case.warmup))
             self.optimizer.param_groups[0]["lr"] = rate
-            rows, targets = batches[step % len(batches)]
+            epoch, index = divmod(step, len(batches))
+            rows, targets = batches[index]
             self.optimizer.zero_grad()
-            loss = self.loss_of(self.network(rows), targets)
+            loss = self.loss_of(self.outputs(rows, epoch, index * self.case.batch), targets)
             loss.backward()
             self.optimizer.step()
             history.append((loss.item(), rate))
@@ -257,6 +289,13 @@ class Differential(CliTest):
 
     def test_single_precision(self):
         self.check_all(dataclasses.replace(drawn_case(seed), precision="float32") for seed in range(100, 110))
+
+    def test_dropout(self):
+        cases = [drawn_case(seed) for seed in range(500, 545)]
+        cases = [dataclasses.replace(case, dropout=0.1 + 0.2 * (index % 4), seed=case.seed + (index % 3 << 40))
+                 for index, case in enumerate(cases)]
+        self.check_all(cases)
+        self.check_all(dataclasses.replace(case, precision="float32") for case in cases[:10])
 
     def test_standardized(self):
         for precision in TOLERANCE:

@@ -17,6 +17,9 @@ nesterov = true
 """
 
 
+DROPOUT = ("--model.layer=24 relu dropout=0.3", "--model.layer=8 tanh dropout=0.5", "--model.layer=1 linear")
+
+
 class SameBits(CliTest):
     def train(self, run, *arguments, expect=0):
         self.run_program("train", "c.ini", f"--run.dir={run}", *arguments, expect=expect)
@@ -41,6 +44,20 @@ class SameBits(CliTest):
             self.train("parts", "--resume", f"--train.max-steps={stop}", f"--train.threads={1 + stop % 3}")
         self.assert_same_bits(whole, self.train("parts", "--resume"))
         self.assert_log_is_whole("parts", self.metrics("whole"))
+
+    def test_dropout(self):
+        """Masks follow the rows: through threads, gathering ahead, and stops in the middle of an epoch."""
+        self.regression(EXTRA)
+        shards = (*DROPOUT, "--train.shard-rows=4")
+        whole = self.train("whole", "--train.threads=1", *shards)
+        for threads, ahead in ((2, 0), (8, 2), (64, 0)):
+            run = self.train(f"run-{threads}", f"--train.threads={threads}", f"--data.prefetch={ahead}", *shards)
+            self.assert_same_bits(whole, run)
+        for stop in (1, 4, 7):
+            self.train("parts", "--resume", f"--train.max-steps={stop}", f"--train.threads={1 + stop % 3}", *shards)
+        self.assert_same_bits(whole, self.train("parts", "--resume", *shards))
+        other = ("--model.layer=24 relu", *shards[1:])
+        self.assert_refused(2, ["24 relu dropout=0.3"], "train", "c.ini", "--run.dir=parts", "--resume", *other)
 
     def test_longer_runs_go_through_the_same_states(self):
         self.regression(EXTRA)

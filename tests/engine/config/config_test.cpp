@@ -170,13 +170,20 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[data]\nfeatures =", {"must be a name, and not empty"}},
       {"[data]\nshuffle = window", {"must be one of full, none"}},
       {"[data]\nweights = w", {"unknown key data.weights"}},
-      {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS ACTIVATION`"}},
+      {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS ACTIVATION [dropout=P]`"}},
       {"[model]\nlayer = 0 relu", {"UNITS must be an integer from 1 to 10000000"}},
       {"[model]\nlayer = 99999999 relu", {"UNITS must be"}},
       {"[model]\nlayer = -3 relu", {"UNITS must be"}},
       {"[model]\nlayer = relu 30", {"UNITS must be"}},
       {"[model]\nlayer = 30 reul", {"ACTIVATION must be one of linear, sigmoid", "did you mean relu?"}},
-      {"[model]\nlayer = 30 relu dropout=0.2", {"'dropout=0.2' is not known"}},
+      {"[model]\nlayer = 30 relu drpout=0.2", {"'drpout=0.2' is not known", "did you mean dropout?"}},
+      {"[model]\nlayer = 30 relu 0.2", {"'0.2' is not known", "`256 relu dropout=0.2`"}},
+      {"[model]\nlayer = 30 relu dropout=1", {"P of dropout=P must be a number >= 0 and < 1"}},
+      {"[model]\nlayer = 30 relu dropout=-0.1", {"P of dropout=P must be a number >= 0 and < 1"}},
+      {"[model]\nlayer = 30 relu dropout=nan", {"P of dropout=P must be"}},
+      {"[model]\nlayer = 30 relu dropout=20%", {"P of dropout=P must be"}},
+      {"[model]\nlayer = 30 relu dropout", {"P of dropout=P must be"}},
+      {"[model]\nlayer = 30 relu dropout=0.1 dropout=0.2", {"dropout is set twice"}},
   };
   for (const Case& c : cases) {
     const std::string message = message_of(kMinimal + c.line + "\n");
@@ -209,6 +216,10 @@ TEST_CASE("Rules between keys name the line of the key", "[config]") {
   CHECK(message_of(kMinimal + "[early-stopping]\npatience = 2\nmonitor = train_loss\n").empty());
   CHECK_THAT(message_of(kMinimal + "[early-stopping]\nmonitor = valid_accuracy\n"), Contains("mse has no accuracy"));
 
+  CHECK_THAT(message_of("[data]\ntrain = d.h5\n[model]\nlayer = 8 relu dropout=0.5\nlayer = 1 linear dropout=0.1\n"
+                        "[train]\nloss = mse\n"),
+             Contains("c.ini:4: model.layer = 8 relu dropout=0.5 | 1 linear dropout=0.1: dropout on the last layer"));
+
   const std::string classes = "[data]\ntrain = d.h5\n[train]\nloss = categorical-cross-entropy\n[model]\n";
   CHECK(message_of(classes + "layer = 3 linear\n").empty());
   CHECK_THAT(message_of(classes + "layer = 3 relu\n"),
@@ -235,6 +246,10 @@ TEST_CASE("Configs built in code meet the same ranges", "[config]") {
   config.train.batch_size = 0;
   CHECK_THROWS_WITH(validate(config), Contains("train.batch-size = 0"));
   config.train.batch_size = 1;
+  config.model.layers = {{2, Activation::kRelu, 1.5}, {1, Activation::kLinear}};
+  CHECK_THROWS_WITH(validate(config), Contains("model.layer = 2 relu dropout=1.5"));
+  config.model.layers[0].dropout = 0.5;
+  CHECK_NOTHROW(validate(config));
   config.data.train = "a#b.h5";  // would not survive the resolved config
   CHECK_THROWS_WITH(validate(config), Contains("without '#'"));
 }
@@ -258,8 +273,8 @@ TEST_CASE("The command line wins over the file", "[config]") {
 
 TEST_CASE("Layers of the command line replace the file's", "[config]") {
   const TemporaryFile file("quick.ini", kMinimal);
-  const Config config = load_config(file.path(), {"model.layer=5 tanh", "model.layer=1 linear"});
-  CHECK(config.model.layers == std::vector<LayerSpec>{{5, Activation::kTanh}, {1, Activation::kLinear}});
+  const Config config = load_config(file.path(), {"model.layer=5 tanh dropout=0.2", "model.layer=1 linear"});
+  CHECK(config.model.layers == std::vector<LayerSpec>{{5, Activation::kTanh, 0.2}, {1, Activation::kLinear}});
   CHECK(config.origins.at("model.layer") == "command line");
 }
 
@@ -300,7 +315,9 @@ TEST_CASE("Random configs survive the resolved text bit by bit", "[config]") {
     Config c;
     c.data.train = fmt::format("a{}.h5 b*.h5", draw(1000));
     for (std::uint64_t l = 0; l <= draw(5); ++l)
-      c.model.layers.push_back({1 + draw(5000), *from_string<Activation>(activations[draw(activations.size())])});
+      c.model.layers.push_back({1 + draw(5000), *from_string<Activation>(activations[draw(activations.size())]),
+                                draw(2) ? random.uniform(counter++) : 0});
+    c.model.layers.back().dropout = 0;
     c.data.memory = draw(2) ? random.bits(counter++) >> draw(60) : draw(100) << 20;
     c.data.valid_fraction = random.uniform(counter++);
     c.train.seed = random.bits(counter++);
@@ -339,7 +356,8 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
                    "c.ini");
   CHECK_NOTHROW(require_resumable(before, free));
   for (const char* line : {"batch-size = 3", "seed = 2", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
-                           "[data]\nshuffle = none", "[model]\nprecision = float64", "[model]\nlayer = 1 linear"}) {
+                           "[data]\nshuffle = none", "[model]\nprecision = float64", "[model]\nlayer = 1 linear",
+                           "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
     const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
     CAPTURE(line);
     CHECK_THROWS_AS(require_resumable(before, changed), ConfigError);

@@ -80,6 +80,28 @@ TEST_CASE("fit returns the best epoch's model, whatever the checkpoint keys say"
   CHECK(squares / 200 == Approx(best->valid->loss).epsilon(1e-12));
 }
 
+TEST_CASE("fit trains with dropout, and its model predicts without", "[train]") {
+  Config config = small_config();
+  config.model.layers[0].dropout = 0.5;
+  const Model<double> model = fit<double>(config, samples<double>(300, 1));
+  const Model<double> other = fit<double>(small_config(), samples<double>(300, 1));
+  CHECK(model.layers() == config.model.layers);
+  CHECK(model.weight(0)(0, 0) != other.weight(0)(0, 0));
+  const auto x = samples<double>(20, 2).x;
+  const Matrix<double> prediction = model.predict(x.view());
+  for (std::size_t r = 0; r < x.rows(); ++r) {
+    double output = model.bias(1)(0, 0);
+    for (std::size_t u = 0; u < 16; ++u) {
+      double z = model.bias(0)(0, u);
+      for (std::size_t i = 0; i < 4; ++i) z += model.weight(0)(u, i) * x(r, i);
+      output += model.weight(1)(0, u) * std::tanh(z);
+    }
+    CHECK(prediction(r, 0) == Approx(output).epsilon(1e-12).margin(1e-12));  // sums of 16 terms of size 1
+  }
+  config.model.layers[1].dropout = 0.5;
+  CHECK_THROWS_AS(fit<double>(config, samples<double>(300, 1)), ConfigError);
+}
+
 TEST_CASE("fit refuses data that no file could hold", "[train]") {
   CHECK_THAT(refusal_of_fit({}), has_text("training data"));
 
