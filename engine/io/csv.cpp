@@ -11,7 +11,6 @@
 namespace gradloom {
 namespace {
 
-constexpr std::size_t kBlockBytes = 1 << 20;
 constexpr std::size_t kMostRecordBytes = 256 << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
@@ -24,7 +23,7 @@ bool is_blank(char c) { return c == ' ' || c == '\r'; }
 
 }  // namespace
 
-CsvReader::CsvReader(const std::string& path) : input_(path), buffer_(kBlockBytes) {
+CsvReader::CsvReader(const std::string& path, std::size_t block_bytes) : input_(path), buffer_(block_bytes) {
   refill();
   const std::string_view text(buffer_.data(), end_);
   if (text.find('\0') != std::string_view::npos) refuse(1, "is not a text file in UTF-8 (it holds zero bytes)");

@@ -21,7 +21,11 @@ struct CsvRecord {
 /// in the first line outside quotes, the comma in doubt. Memory is bounded by the longest record.
 class CsvReader {
  public:
-  explicit CsvReader(const std::string& path);
+  static constexpr std::size_t kBlockBytes = 1 << 20;
+
+  /// `block_bytes`: of the first block, in which byte order mark and separator are looked for; longer records make it
+  /// grow.
+  explicit CsvReader(const std::string& path, std::size_t block_bytes = kBlockBytes);
 
   /// The next record; false at the end. DataError with file and line: a quote that is never closed, text behind a
   /// closing quote, a record that is too long, bytes that are no text.

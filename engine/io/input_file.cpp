@@ -14,12 +14,19 @@
 namespace gradloom {
 namespace {
 
-constexpr unsigned kBufferBytes = 256 << 10;
+constexpr std::uint64_t kLeastBufferBytes = 4 << 10, kMostBufferBytes = 256 << 10;
 constexpr std::size_t kMostPerCall = 1 << 30;  // gzread counts in int
 // Deflate never inflates to more than 1032 times its size (zlib, "Technical Details": maximum compression factor).
 constexpr std::uint64_t kDeflateFactor = 1032;
 
 gzFile handle(void* file) { return static_cast<gzFile>(file); }
+
+// No larger than the file, which is small where many are opened.
+unsigned buffer_bytes(const std::string& path) {
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  return static_cast<unsigned>(error ? kMostBufferBytes : std::clamp(size, kLeastBufferBytes, kMostBufferBytes));
+}
 
 }  // namespace
 
@@ -32,7 +39,7 @@ InputFile::InputFile(const std::string& path) : path_(path) {
   errno = 0;
   gzFile opened = gzopen(path.c_str(), "rb");
   if (opened == nullptr) throw FileError(fmt::format("{}: open failed: {}", path, std::strerror(errno)));
-  gzbuffer(opened, kBufferBytes);
+  gzbuffer(opened, buffer_bytes(path));
   file_ = opened;
 }
 
