@@ -73,21 +73,28 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command import_command() {
-  return {{"import",
-           {"SOURCE..."},
-           "Turns CSV, TSV or IDX files into a data set file.",
-           {{"output", "FILE.h5", "data set file to write"},
-            {"target", "COLUMN", "target column: its name, or its index from 0 (negative: from the end)", true},
-            {"header", "", "the first line names the columns (found out by default)"},
-            {"no-header", "", "the first line is data"},
-            {"categorical", "COLUMN", "one-hot this column although it looks numeric", true},
-            {"missing", "HOW", "missing cells: mean, drop, or error (default)"},
-            {"classify", "", "targets become class indices; their labels are stored"},
-            {"scale", "FACTOR", "factor on every pixel of IDX images"},
-            {"split", "A,B,C", "write FILE.train.h5, FILE.valid.h5 and FILE.test.h5 with these shares of the rows"},
-            {"seed", "K", "decides the split (default 1)"}},
-           false,
-           "SOURCE is one or several CSV or TSV files that make one table, or an IDX file of images and one of labels\n"
-           "(plain or .gz).\n"},
-          run};
+  return {
+      {"import",
+       {"SOURCE..."},
+       "Turns CSV, TSV, IDX or NPY files into a data set file.",
+       {{"output", "FILE.h5", "data set file to write"},
+        {"target", "COLUMN", "target column: its name, or its index from 0 (negative: from the end)", true},
+        {"header", "", "the first line names the columns (found out by default)"},
+        {"no-header", "", "the first line is data"},
+        {"categorical", "COLUMN", "one-hot this column although it looks numeric", true},
+        {"missing", "HOW", "missing cells: mean, drop, or error (default)"},
+        {"classify", "", "targets become class indices; their labels are stored"},
+        {"scale", "FACTOR", "factor on every feature of IDX and NPY files"},
+        {"split", "A,B,C", "write FILE.train.h5, FILE.valid.h5 and FILE.test.h5 with these shares of the rows"},
+        {"seed", "K", "decides the split (default 1)"}},
+       false,
+       "SOURCE is one or several CSV or TSV files that make one table, or an IDX file of images and one of labels, or\n"
+       "an NPY file of features (rows first; what a row holds is flattened) and one of targets, (rows) or (rows,\n"
+       "outputs). All may be plain or .gz.\n\n"
+       "NPY may hold bool, int8 to int64, uint8 to uint64 and float16 to float64, in either byte order and in C's or\n"
+       "Fortran's order. Features are stored as uint8 (bool, uint8), int32 (int8, int16, uint16, int32), int64\n"
+       "(uint32, int64), uint64, float32 (float16, float32) or float64, all without loss; with --scale as float32,\n"
+       "or as float64 where they were of 32 bits and more and not float32. Targets are stored as float64; with\n"
+       "--classify they must be class indices from 0 and are stored as int32, as labels of IDX always are.\n"},
+      run};
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "engine/data/import_arrays.hpp"
 #include "engine/data/import_parts.hpp"
 #include "engine/data/import_writer.hpp"
 #include "engine/io/idx.hpp"
@@ -15,17 +16,6 @@ namespace gradloom {
 namespace {
 
 constexpr std::size_t kBlockElements = 128 << 10;
-constexpr std::int64_t kMostClasses = 10'000;
-
-void require_idx_options(const ImportOptions& options) {
-  if (options.sources.size() > 2)
-    throw ConfigError(
-        fmt::format("import: takes one IDX file of images and at most one of labels, not {}", options.sources.size()));
-  if (!options.targets.empty() || !options.categorical.empty() || options.header != HeaderMode::kDetect)
-    throw ConfigError("import: --target, --categorical and --header are for CSV; the second IDX file holds the labels");
-  if (!std::isfinite(options.scale) || options.scale == 0)
-    throw ConfigError(fmt::format("--scale {}: must be a number other than 0", options.scale));
-}
 
 // Class indices, a byte or more each in the file: small beside the images.
 std::vector<double> read_labels(const std::string& path) {
@@ -43,26 +33,13 @@ std::vector<double> read_labels(const std::string& path) {
   return labels;
 }
 
-std::vector<std::string> class_names(const std::vector<double>& labels) {
-  std::vector<std::string> names;
-  const auto classes = static_cast<std::size_t>(*std::max_element(labels.begin(), labels.end())) + 1;
-  for (std::size_t i = 0; i < classes; ++i) names.push_back(fmt::format("{}", i));
-  return names;
-}
-
 ImportLayout layout_of(const IdxReader& images, const std::optional<std::vector<double>>& labels) {
   ImportLayout layout;
-  for (std::size_t j = 0; j < images.row_elements(); ++j) layout.features.push_back(fmt::format("x{}", j));
+  layout.features = feature_names(images.path(), images.row_elements());
   if (!labels) return layout;
   layout.targets = {"label"};
-  layout.classes = class_names(*labels);
+  layout.classes = class_names(static_cast<std::size_t>(*std::max_element(labels->begin(), labels->end())) + 1);
   return layout;
-}
-
-// Only files of floating-point values can hold such a one.
-[[noreturn]] void refuse_value(const IdxReader& images, std::uint64_t row, std::size_t col, double value) {
-  throw DataError(fmt::format("{}: row {}, column {}: found {}, which is not a finite number{}; correct it",
-                              images.path(), row, col, value, std::isfinite(value) ? " once it is scaled" : ""));
 }
 
 template <class X>
@@ -80,7 +57,7 @@ std::vector<ImportedFile> write_rows(IdxReader& images, const std::optional<std:
     for (std::size_t i = 0; i < rows; ++i) {
       for (std::size_t j = 0; j < width; ++j) {
         x[j] = static_cast<X>(block[i * width + j] * scale);
-        if (!std::isfinite(static_cast<double>(x[j]))) refuse_value(images, first + i, j, block[i * width + j]);
+        if (!std::isfinite(static_cast<double>(x[j]))) refuse_value(images.path(), first + i, j, block[i * width + j]);
       }
       const std::size_t labelled = labels ? 1 : 0;
       writer.append(x, {labels ? labels->data() + first + i : nullptr, labelled});
@@ -104,7 +81,7 @@ std::vector<ImportedFile> write_as_typed(IdxReader& images, const std::optional<
 }  // namespace
 
 ImportReport import_idx(const ImportOptions& options) {
-  require_idx_options(options);
+  require_array_options(options, "IDX");
   IdxReader images(options.sources.front());
   if (images.rows() == 0) throw DataError(fmt::format("{}: holds no rows", images.path()));
   std::optional<std::vector<double>> labels;
@@ -113,8 +90,6 @@ ImportReport import_idx(const ImportOptions& options) {
     if (labels->size() != images.rows())
       throw DataError(fmt::format("{}: holds {} labels for the {} rows of {}", options.sources.back(), labels->size(),
                                   images.rows(), images.path()));
-  } else if (options.classify) {
-    throw ConfigError("--classify needs a second IDX file, the labels");
   }
   const PartPlan plan = plan_parts(options, images.rows());
   const ImportLayout layout = layout_of(images, labels);

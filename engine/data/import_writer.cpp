@@ -75,6 +75,8 @@ std::vector<ImportedFile> ImportWriter<X>::finish() {
 
 template class ImportWriter<std::uint8_t>;
 template class ImportWriter<std::int32_t>;
+template class ImportWriter<std::int64_t>;
+template class ImportWriter<std::uint64_t>;
 template class ImportWriter<float>;
 template class ImportWriter<double>;
 

@@ -1,12 +1,15 @@
 #include "engine/io/input_file.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <system_error>
 
 #include "gradloom/errors.hpp"
@@ -36,9 +39,13 @@ InputFile::InputFile(const std::string& path) : path_(path) {
   if (status.type() == std::filesystem::file_type::not_found)
     throw ConfigError(fmt::format("{}: there is no such file", path));
   if (std::filesystem::is_directory(status)) throw ConfigError(fmt::format("{}: is a folder, not a file", path));
-  errno = 0;
-  gzFile opened = gzopen(path.c_str(), "rb");
-  if (opened == nullptr) throw FileError(fmt::format("{}: open failed: {}", path, std::strerror(errno)));
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) throw FileError(fmt::format("{}: open failed: {}", path, std::strerror(errno)));
+  gzFile opened = gzdopen(descriptor_, "rb");
+  if (opened == nullptr) {
+    ::close(descriptor_);
+    throw std::bad_alloc();  // the one reason that gzdopen has
+  }
   gzbuffer(opened, buffer_bytes(path));
   file_ = opened;
 }
@@ -57,6 +64,23 @@ std::size_t InputFile::read(std::span<char> out) {
     if (code != Z_OK && code != Z_STREAM_END)
       throw DataError(fmt::format("{}: gzip data are damaged or cut short ({})", path_, reason));
     if (count <= 0) break;
+  }
+  return done;
+}
+
+std::size_t InputFile::read_at(std::uint64_t offset, std::span<char> out) {
+  if (gzdirect(handle(file_)) == 0) {
+    if (gzseek(handle(file_), static_cast<z_off_t>(offset), SEEK_SET) < 0)
+      throw FileError(fmt::format("{}: cannot go to byte {} of its inflated data", path_, offset));
+    return read(out);
+  }
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t count = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw FileError(fmt::format("{}: read failed: {}", path_, std::strerror(errno)));
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
   }
   return done;
 }

@@ -19,11 +19,15 @@ class InputFile {
   /// The next bytes: fewer than asked for only at the end. DataError where gzip data are damaged or cut short;
   /// FileError where reading fails.
   std::size_t read(std::span<char> out);
+  /// The same from byte `offset` on, in any order; read() goes on anywhere after it. In gzip data a step back
+  /// inflates everything again from the beginning.
+  std::size_t read_at(std::uint64_t offset, std::span<char> out);
   /// Bytes that the whole file can hold: its size, or for gzip what deflate can make of that at most.
   [[nodiscard]] std::uint64_t most_bytes() const;
 
  private:
   std::string path_;
+  int descriptor_ = -1;   ///< owned by file_
   void* file_ = nullptr;  ///< zlib's gzFile
 };
 

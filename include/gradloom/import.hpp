@@ -10,16 +10,18 @@ enum class MissingCells { kError, kMean, kDrop };
 enum class HeaderMode { kDetect, kPresent, kAbsent };
 
 struct ImportOptions {
-  std::vector<std::string> sources;  ///< CSV/TSV files (one table), or an IDX images file and an IDX labels file
-  std::string output;                ///< FILE.h5; with a split FILE.train.h5, FILE.valid.h5, FILE.test.h5
+  std::vector<std::string>
+      sources;         ///< CSV/TSV files (one table); or a file of features and one of targets, IDX or NPY
+  std::string output;  ///< FILE.h5; with a split FILE.train.h5, FILE.valid.h5, FILE.test.h5
   // CSV and TSV
   std::vector<std::string> targets;  ///< column names, or indices from 0 (negative: from the end)
   HeaderMode header = HeaderMode::kDetect;
   std::vector<std::string> categorical;  ///< columns to one-hot even though they look numeric
   MissingCells missing = MissingCells::kError;
-  bool classify = false;  ///< targets become class indices; labels are stored
-  // IDX
-  double scale = 1;  ///< factor on every pixel
+  // IDX and NPY
+  double scale = 1;  ///< factor on every feature
+  // all
+  bool classify = false;  ///< targets become class indices, labels are stored; in NPY they are class indices already
   // splitting
   std::vector<double> split;  ///< empty, or fractions of train, valid, test that add up to 1
   std::uint64_t seed = 1;

@@ -1,6 +1,7 @@
 """import and generate, as far as the command line goes: what they write is read by train, evaluate and h5py."""
 
 import gzip
+import itertools
 import json
 import os
 import signal
@@ -10,6 +11,26 @@ import unittest
 import h5py
 import numpy as np
 from support import CliTest
+
+STORED = {"bool": "uint8", "uint8": "uint8", "int8": "int32", "int16": "int32", "uint16": "int32", "int32": "int32",
+          "uint32": "int64", "int64": "int64", "uint64": "uint64", "float16": "float32", "float32": "float32",
+          "float64": "float64"}
+
+
+def random_array(dtype, shape, seed):
+    """Values over the whole range of a type, its ends among them."""
+    random = np.random.default_rng(seed)
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        bits = random.integers(0, 256, size=(int(np.prod(shape)), dtype.itemsize), dtype=np.uint8)
+        values = bits.view(dtype.newbyteorder("=")).reshape(shape)
+        values[~np.isfinite(values)] = np.finfo(dtype).tiny / 2  # subnormal
+        return values.astype(dtype)
+    bounds = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    values = random.integers(*bounds, size=shape, endpoint=True, dtype=np.dtype("u1") if dtype.kind == "b" else dtype.newbyteorder("="))
+    values.flat[:2] = bounds
+    return values.astype(dtype)
+
 
 CSV = "a,b,kind,price\n" + "".join(f"{i},{i * 0.5},{'xyz'[i % 3]},{3 * i + 1}\n" for i in range(60))
 
@@ -68,6 +89,62 @@ class Import(CliTest):
         self.run_program("import", "images.gz", "labels", "--scale", "0.5", "--output", "t.h5")
         self.assertTrue(np.array_equal(self.read("t.h5", "x"), pixels.reshape(5, 4) * 0.5))
         self.assertEqual(self.read("t.h5", "y").ravel().tolist(), [0, 1, 2, 1, 0])
+
+    def test_npy_cell_by_cell(self):
+        """Every type, byte order, array order, format version and number of dimensions."""
+        for name, byte_order in itertools.product(STORED, "<>"):
+            dtype = np.dtype(name).newbyteorder(byte_order)
+            for seed, (shape, order) in enumerate([((7,), "C"), ((5, 3), "C"), ((5, 3), "F"), ((4, 2, 3), "F")]):
+                with self.subTest(dtype=dtype.str, shape=shape, order=order):
+                    x = np.asarray(random_array(dtype, shape, seed), order=order)
+                    with open(self.folder / "x.npy", "wb") as file:
+                        np.lib.format.write_array(file, x, version=(1 + seed % 3, 0))
+                    self.run_program("import", "x.npy", "--output", "t.h5")
+                    stored = self.read("t.h5", "x")
+                    self.assertEqual(stored.dtype, STORED[name])
+                    expected = np.load(self.folder / "x.npy").reshape(shape[0], -1)
+                    self.assertTrue(np.array_equal(stored, expected))
+
+    def test_npy_targets_split_and_train(self):
+        x = np.asfortranarray(np.random.default_rng(3).normal(size=(60, 4)))
+        np.save(self.folder / "x.npy", x)
+        np.save(self.folder / "y.npy", np.arange(60, dtype=">i2") % 3)
+        self.run_program("import", "x.npy", "y.npy", "--classify", "--scale", "0.5", "--split", "0.7,0.3", "--seed", "4",
+                         "--output", "t.h5")
+        parts = [(self.read(f"t.{part}.h5", "x"), self.read(f"t.{part}.h5", "y")) for part in ("train", "test")]
+        self.assertEqual([len(part[0]) for part in parts], [42, 18])
+        row_of = {row.tobytes(): i for i, row in enumerate(x * 0.5)}
+        for rows, labels in parts:
+            self.assertEqual([row_of[row.tobytes()] % 3 for row in rows], labels.tolist())
+        self.write("c.ini", "[data]\ntrain=t.train.h5\ntest=t.test.h5\n[model]\nlayer=3 linear\n"
+                   "[train]\nloss=categorical-cross-entropy\nepochs=1\n")
+        self.run_program("train", "c.ini")
+
+    def test_npy_larger_than_a_block(self):
+        """Rows of several blocks of 2^21 values, in both orders."""
+        values = np.arange(3 * 2**20 + 12, dtype=np.uint32).reshape(-1, 6)
+        for order in "CF":
+            np.save(self.folder / "x.npy", np.asarray(values, order=order))
+            np.save(self.folder / "y.npy", np.asarray(values[:, :2], order=order))
+            self.run_program("import", "x.npy", "y.npy", "--output", "t.h5")
+            self.assertTrue(np.array_equal(self.read("t.h5", "x"), values))
+            self.assertTrue(np.array_equal(self.read("t.h5", "y"), values[:, :2]))
+
+    def test_npy_refusals(self):
+        refused = {"object": np.array([{}, 1], dtype=object), "complex64": np.zeros(2, np.complex64),
+                   "<U3": np.array(["abc"]), "S2": np.array([b"ab"]), "structured": np.zeros(2, "<f8,<i4"),
+                   "longdouble": np.zeros(2, np.longdouble), "datetime": np.zeros(2, "M8[s]")}
+        for name, array in refused.items():
+            with self.subTest(name):
+                np.save(self.folder / "x.npy", array)
+                self.assert_refused(3, ["x.npy", "import takes bool, int8"], "import", "x.npy", "--output", "t.h5")
+        np.save(self.folder / "x.npy", np.zeros((1000, 3)))
+        with open(self.folder / "x.npy", "r+b") as file:
+            file.truncate(5000)
+        self.assert_refused(3, ["x.npy", "promises 1000 rows"], "import", "x.npy", "--output", "t.h5")
+        self.assertFalse((self.folder / "t.h5").exists())
+        np.savez(self.folder / "z.npz", a=np.zeros(3))
+        self.assert_refused(2, ["z.npz", "numpy.save"], "import", "z.npz", "--output", "t.h5")
 
 
 class Generate(CliTest):

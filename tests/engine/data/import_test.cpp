@@ -195,11 +195,11 @@ TEST_CASE("several sources form one table") {
 TEST_CASE("sources of other kinds are refused") {
   Import hdf5("\x89HDF\r\n\x1a\n");
   CHECK_THAT(hdf5.refusal<ConfigError>(), has_text("is an HDF5 file already"));
-  Import numpy("\x93NUMPY\x01");
-  CHECK_THAT(numpy.refusal<ConfigError>(), has_text("cannot be imported yet"));
+  Import archive("PK\x03\x04");
+  CHECK_THAT(archive.refusal<ConfigError>(), has_text("cannot be imported yet"));
   Import scaled("1,2\n");
   scaled.options.scale = 0.5;
-  CHECK_THAT(scaled.refusal<ConfigError>(), has_text("--scale is for IDX"));
+  CHECK_THAT(scaled.refusal<ConfigError>(), has_text("--scale is for IDX and NPY"));
 }
 
 TEST_CASE("IDX images and labels become a data set") {
@@ -246,6 +246,9 @@ TEST_CASE("IDX files that do not fit each other are refused, and leave nothing")
   Import target(images, "images.idx");
   target.options.targets = {"0"};
   CHECK_THAT(target.refusal<ConfigError>(), has_text("are for CSV"));
+  Import missing(images, "images.idx");
+  missing.options.missing = MissingCells::kDrop;
+  CHECK_THAT(missing.refusal<ConfigError>(), has_text("are for CSV"));
 }
 
 TEST_CASE("California housing is imported cell by cell") {
