@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -152,14 +153,17 @@ Option choice_option(OptionFacts facts, Member member) {
   return option;
 }
 
-/// Paths and names. INI text cannot carry `#`, line ends, or blanks at the ends, so no value may hold them.
+/// Paths and names. INI text cannot carry `#`, control characters but tabs, or blanks at the ends, so no value may hold
+/// them: whatever is accepted reads back from the config that a checkpoint keeps.
 template <class Member>
 Option text_option(OptionFacts facts, const std::string& allowed, Member member) {
   Option option = row(std::move(facts), allowed);
   option.parse = [member, allowed](Config& config, const std::string& text) -> std::string {
     if (text.empty()) return must_be(allowed) + ", and not empty";
-    if (text.find_first_of("#\n\r") != std::string::npos || text.front() == ' ' || text.back() == ' ')
-      return must_be(allowed) + ", without '#', line ends, or blanks at its ends";
+    const auto has_no_place = [](unsigned char c) { return c == '#' || (c < ' ' && c != '\t') || c == 0x7f; };
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+    if (std::any_of(text.begin(), text.end(), has_no_place) || is_blank(text.front()) || is_blank(text.back()))
+      return must_be(allowed) + ", without '#', control characters, or blanks at its ends";
     member(config) = text;
     return "";
   };

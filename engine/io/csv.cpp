@@ -23,7 +23,9 @@ bool is_blank(char c) { return c == ' ' || c == '\r'; }
 
 }  // namespace
 
-CsvReader::CsvReader(const std::string& path, std::size_t block_bytes) : input_(path), buffer_(block_bytes) {
+// The whole of a small file, and a byte more so that its end is seen.
+CsvReader::CsvReader(const std::string& path, std::size_t block_bytes)
+    : input_(path), buffer_(static_cast<std::size_t>(std::min<std::uint64_t>(block_bytes, input_.most_bytes() + 1))) {
   refill();
   const std::string_view text(buffer_.data(), end_);
   if (text.find('\0') != std::string_view::npos) refuse(1, "is not a text file in UTF-8 (it holds zero bytes)");

@@ -60,6 +60,25 @@ def npy():
         "True", "False", "'<f8'", "'>i4'", "'|b1'", "(3,)", "()", "18446744073709551615", "[('a', '<f8')]", "}"]
 
 
+def import_():
+    """Behind two bytes of options: where the second source begins (0: there is none)."""
+    seeds, words = [], csv()[1]
+    table = b"a,b,kind\n1,2,x\n3,,y\n5,6,x\n7,8,z\n"
+    for flags in (0, 1, 2, 8, 16, 17, 64, 65, 72):
+        for targets in (0, 1, 2, 4):
+            seeds.append(bytes([flags, targets, 0, 0]) + table)
+    seeds.append(bytes([16, 2, len(table), 0]) + table + table)
+    for make in (idx, npy):
+        sources, more = make()
+        words += more
+        for first in sources[::4]:
+            for second in (b"", sources[0]):
+                for flags in (0, 1, 32, 64):
+                    cut = len(first) if second else 0
+                    seeds.append(bytes([flags, 0, cut % 256, cut // 256]) + first + second)
+    return seeds, words
+
+
 def checkpoint():
     head = struct.pack("<8sIIQ", b"GRADLOOM", 1, 0, 8) + bytes(16)
     signature = b"\x89HDF\r\n\x1a\n"
@@ -74,13 +93,14 @@ def escaped(word):
 
 
 def main(folder):
-    for make in (config, csv, idx, npy, checkpoint):
+    for make in (config, csv, idx, npy, import_, checkpoint):
         seeds, words = make()
-        target = folder / make.__name__
+        name = make.__name__.rstrip("_")
+        target = folder / name
         target.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds):
             (target / f"{number:03}").write_bytes(seed)
-        (folder / f"{make.__name__}.dict").write_text("".join(map(escaped, words)), encoding="ascii")
+        (folder / f"{name}.dict").write_text("".join(map(escaped, words)), encoding="ascii")
 
 
 main(pathlib.Path(sys.argv[1]))

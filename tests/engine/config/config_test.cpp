@@ -287,6 +287,14 @@ TEST_CASE("Wrong overrides are refused", "[config]") {
   CHECK_THAT(override_message({"run.dir=a#b"}), Contains("without '#'"));
 }
 
+TEST_CASE("Texts that would not read back from the resolved config are refused", "[config]") {
+  // Found by fuzzing: a run was started whose checkpoints' config could not be read.
+  for (const char* text : {"3\v", "a\x01z", "a\nb", "a\x7f", "a\t", "\ta", " a"})
+    CHECK_THAT(override_message({std::string("run.dir=") + text}),
+               Contains("without '#', control characters, or blanks"));
+  CHECK(override_message({"run.dir=a\tb"}).empty());
+}
+
 TEST_CASE("Files that are no config are refused", "[config]") {
   CHECK_THROWS_WITH(load_config("/nonexistent/x.ini"), Contains("/nonexistent/x.ini") && Contains("no such file"));
   CHECK_THROWS_AS(load_config("/tmp"), ConfigError);
