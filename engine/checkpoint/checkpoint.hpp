@@ -70,6 +70,12 @@ struct CheckpointView {
 /// The file's bytes: 512-byte user block (format.hpp), then an HDF5 file built in memory.
 template <class T>
 std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view);
+/// The same into `bytes`, whose storage is used again.
+template <class T>
+void encode_checkpoint(const CheckpointView<T>& view, std::vector<std::byte>& bytes);
+
+/// About the size of such a file, rather more than less.
+std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t optimizer_states, std::size_t element_bytes);
 
 /// Reads and checks a whole checkpoint file: user block and checksum before the HDF5 library sees a byte, then every
 /// shape against every other. CheckpointError says what is wrong, FileError why the system did not give the file up;

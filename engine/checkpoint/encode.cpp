@@ -120,21 +120,34 @@ void write_environment(h5::File& file, double elapsed_seconds) {
 
 }  // namespace
 
+std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t optimizer_states, std::size_t element_bytes) {
+  constexpr std::uint64_t kSmallThings = 64 << 10;  // config, progress, moments, HDF5's own
+  return (1 + optimizer_states) * layout.parameter_count() * element_bytes + kSmallThings;
+}
+
 template <class T>
-std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view) {
-  h5::File file = h5::File::create_in_memory();
+void encode_checkpoint(const CheckpointView<T>& view, std::vector<std::byte>& bytes) {
+  h5::File file = h5::File::create_in_memory(checkpoint_bytes(*view.layout, view.optimizer.size(), sizeof(T)));
   write_model(file, view);
   write_optimizer(file, view);
   write_progress(file, *view.progress);
   write_preprocessing(file, *view.standardization);
   file.write_string(paths::kConfig, *view.config);
   write_environment(file, view.elapsed_seconds);
-  std::vector<std::byte> bytes = file.image(kUserBlockBytes);
+  file.image(kUserBlockBytes, bytes);
   seal(bytes);
+}
+
+template <class T>
+std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view) {
+  std::vector<std::byte> bytes;
+  encode_checkpoint(view, bytes);
   return bytes;
 }
 
 template std::vector<std::byte> encode_checkpoint(const CheckpointView<float>&);
 template std::vector<std::byte> encode_checkpoint(const CheckpointView<double>&);
+template void encode_checkpoint(const CheckpointView<float>&, std::vector<std::byte>&);
+template void encode_checkpoint(const CheckpointView<double>&, std::vector<std::byte>&);
 
 }  // namespace gradloom

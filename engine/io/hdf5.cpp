@@ -137,14 +137,14 @@ File File::create(const std::string& path) {
   return File(std::move(impl));
 }
 
-File File::create_in_memory() {
+File File::create_in_memory(std::size_t growth) {
   quiet_errors();
   auto impl = std::make_unique<Impl>();
   impl->name = "file in memory";
   impl->writable = true;
   const Handle creation = creation_properties(H5P_FILE_CREATE);
   const Handle access = access_properties();
-  H5Pset_fapl_core(access.id(), kMemoryGrowth, false);
+  H5Pset_fapl_core(access.id(), growth, false);
   impl->file = Handle(H5Fcreate(unique_memory_name().c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose);
   if (!impl->file.valid()) throw FileError(fmt::format("{}: cannot be created: {}", impl->name, last_error()));
   return File(std::move(impl));
@@ -164,14 +164,20 @@ File File::open_image(std::span<const std::byte> image, const std::string& name)
 }
 
 std::vector<std::byte> File::image(std::size_t room) {
+  std::vector<std::byte> bytes;
+  image(room, bytes);
+  return bytes;
+}
+
+void File::image(std::size_t room, std::vector<std::byte>& bytes) {
   quiet_errors();
   const auto fail = [&] { throw FileError(fmt::format("{}: no image of it: {}", impl_->name, last_error())); };
   if (H5Fflush(impl_->id(), H5F_SCOPE_GLOBAL) < 0) fail();
   const ssize_t size = H5Fget_file_image(impl_->id(), nullptr, 0);
   if (size < 0) fail();
-  std::vector<std::byte> bytes(room + static_cast<std::size_t>(size));
+  bytes.resize(room + static_cast<std::size_t>(size));
+  std::fill_n(bytes.begin(), room, std::byte{0});
   if (H5Fget_file_image(impl_->id(), bytes.data() + room, bytes.size() - room) != size) fail();
-  return bytes;
 }
 
 void File::close() {

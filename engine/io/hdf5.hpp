@@ -45,8 +45,8 @@ class File {
   static File open(const std::string& path);
   /// Creates, or replaces, for writing.
   static File create(const std::string& path);
-  /// A new file in memory alone; image() gives its bytes.
-  static File create_in_memory();
+  /// A new file in memory alone; image() gives its bytes. `growth`: bytes by which it grows, at best all at once.
+  static File create_in_memory(std::size_t growth = 1 << 20);
   /// Opens bytes in memory for reading. `name` stands for the path in messages. The bytes are copied.
   static File open_image(std::span<const std::byte> image, const std::string& name);
 
@@ -58,6 +58,8 @@ class File {
 
   /// The bytes of the file (flushed first), behind `room` zeros for a user block. For create_in_memory() files.
   std::vector<std::byte> image(std::size_t room = 0);
+  /// The same into `bytes`, whose storage is used again.
+  void image(std::size_t room, std::vector<std::byte>& bytes);
   /// Flushes and closes, reporting what a destructor would have to swallow: FileError (no room left, I/O error).
   void close();
 

@@ -10,7 +10,7 @@
 namespace gradloom {
 namespace {
 
-constexpr std::uint64_t kSmallThings = 64 << 10;  // bytes of a checkpoint beside its tensors, and of log lines
+constexpr std::uint64_t kLogRoom = 64 << 10;  // bytes that log lines may take beside a checkpoint
 constexpr auto kBetweenSameWarnings = std::chrono::minutes(1);
 
 std::string size_text(std::uint64_t bytes) {
@@ -62,14 +62,9 @@ CheckpointWriter<T>::~CheckpointWriter() {
 }
 
 template <class T>
-std::uint64_t CheckpointWriter<T>::estimated_bytes() const {
-  const std::uint64_t blocks = 1 + make_optimizer<T>(config_.optimizer)->state_names().size();
-  return blocks * layout_.parameter_count() * sizeof(T) + config_text_.size() + kSmallThings;
-}
-
-template <class T>
 void CheckpointWriter<T>::require_room() const {
-  require_free(folder_.path(), estimated_bytes());
+  require_free(folder_.path(),
+               checkpoint_bytes(layout_, make_optimizer<T>(config_.optimizer)->state_names().size(), sizeof(T)));
 }
 
 template <class T>
@@ -171,17 +166,18 @@ template <class T>
 typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
   Outcome outcome;
   outcome.step = snapshot_.progress.step;
-  std::vector<std::byte> bytes;
+  bool encoded = false;
   try {
     if (snapshot_.best) late_best_.reset();
-    bytes = encoded();
-    require_free(folder_.path(), bytes.size() + kSmallThings);
+    encode();
+    encoded = true;
+    require_free(folder_.path(), bytes_.size() + kLogRoom);
     folder_.metrics().sync();  // a resume cuts the log back to the checkpoint, so it must reach as far
-    outcome.path = folder_.checkpoints().write(outcome.step, bytes);
+    outcome.path = folder_.checkpoints().write(outcome.step, bytes_);
   } catch (const std::exception& error) {  // told by the thread that trains
     outcome.failure = error.what();
-    if (snapshot_.best && config_.checkpoint.keep_best > 0 && !bytes.empty())
-      late_best_ = LateBest{outcome.step, std::move(bytes)};
+    if (snapshot_.best && config_.checkpoint.keep_best > 0 && encoded)
+      late_best_ = LateBest{outcome.step, std::move(bytes_)};
     return outcome;
   }
   outcome.upkeep_failure = keep_up();
@@ -189,7 +185,7 @@ typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
 }
 
 template <class T>
-std::vector<std::byte> CheckpointWriter<T>::encoded() const {
+void CheckpointWriter<T>::encode() {
   CheckpointView<T> view{&layout_,
                          config_.train.loss,
                          snapshot_.state.parameters.data(),
@@ -201,7 +197,7 @@ std::vector<std::byte> CheckpointWriter<T>::encoded() const {
                          &config_text_,
                          snapshot_.elapsed_seconds};
   for (const auto& [name, block] : snapshot_.state.optimizer) view.optimizer.emplace_back(name, block.data());
-  return encode_checkpoint(view);
+  encode_checkpoint(view, bytes_);
 }
 
 // Brings best.h5 up to date and removes what is no longer to be kept. Returns what went wrong.

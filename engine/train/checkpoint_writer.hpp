@@ -70,8 +70,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
   void write_late_best();
   void prune();
   [[nodiscard]] std::string keep_up();
-  [[nodiscard]] std::vector<std::byte> encoded() const;
-  [[nodiscard]] std::uint64_t estimated_bytes() const;
+  void encode();
 
   /// The newest step with a whole file that is an anchor, and what it holds. Reads files.
   [[nodiscard]] std::optional<Checkpoint<T>> newest_anchor() const;
@@ -97,6 +96,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
   // Handed over by stage_: written by the thread that trains while it is kIdle, by the other one while kWriting.
   Snapshot snapshot_;
   Outcome outcome_;
+  std::vector<std::byte> bytes_;  ///< the file under way; kept, so that its memory is not asked for each time
   std::optional<LateBest> late_best_;
   std::optional<std::uint64_t> anchor_step_;  ///< the newest anchor, where it is known
 

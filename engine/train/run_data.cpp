@@ -54,7 +54,8 @@ void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char*
 // Parameters, gradient and optimizer state, and a minibatch's activations, dropped ones and deltas, in bytes.
 template <class T>
 double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
-  const double blocks = config.optimizer.momentum == 0 ? 2 : 3;
+  const double saved = config.optimizer.momentum == 0 ? 1 : 2;
+  const double blocks = saved + 1 + 3 * saved;
   double columns = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     const LayerLayout& layer = layout.layer(l);
