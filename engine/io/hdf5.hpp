@@ -30,6 +30,18 @@ struct DatasetInfo {
   [[nodiscard]] std::string type_name() const;  ///< "float32", "uint8", "int16 big-endian", "bool"
 };
 
+/// A group, a data set, or an attribute of one of the two.
+struct TreeItem {
+  std::string path;
+  std::string attribute;  ///< empty: the group or data set itself
+};
+
+/// Elements in the type and byte order in which they stand in the file.
+struct StoredValue {
+  DatasetInfo info;  ///< of an attribute: type and shape
+  std::vector<std::byte> bytes;
+};
+
 /// Layout of a data set that grows by rows.
 struct RowsOptions {
   std::size_t cols = 0;        ///< 0: a one-dimensional set
@@ -75,6 +87,12 @@ class File {
   /// converted to T. T: float, double, std::int64_t. out must not be strided (stride == cols).
   template <class T>
   void read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const;
+
+  /// `group` and all that is below it, each item behind what holds it, otherwise by name. DataError where groups nest
+  /// deeper than any file of ours (hard links may form a circle).
+  [[nodiscard]] std::vector<TreeItem> tree(const std::string& group) const;
+  /// Of a data set or attribute, every bit as stored. Refuses what info() refuses.
+  [[nodiscard]] StoredValue stored_value(const TreeItem& item) const;
 
   void create_group(const std::string& path);
 

@@ -3,6 +3,7 @@
 #include <hdf5.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -86,6 +87,12 @@ std::string absolute(std::string_view path);
 
 /// Opens the group or data set that hard links alone lead to. DataError where it is absent or behind another link.
 Handle open_object(const OpenFile& file, const std::string& path);
+
+/// Fills in what `info` says of the type. Returns what is wrong with a type that is not read; empty where nothing is.
+std::string_view describe_type(hid_t type, DatasetInfo& info);
+
+/// Extents of a data space; nothing where it has none that can be read. Empty for a scalar.
+std::optional<std::vector<std::uint64_t>> shape_of(hid_t space);
 
 /// Describes an open data set; refuses what File::info refuses.
 DatasetInfo describe(const std::string& file, const std::string& path, hid_t file_id, hid_t dataset);

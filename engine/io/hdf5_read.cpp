@@ -95,24 +95,15 @@ struct Examined {
 void read_type(const Examined& e, DatasetInfo& info) {
   const Handle type(H5Dget_type(e.dataset), H5Tclose);
   if (!type.valid()) e.refuse("has no readable type: " + last_error());
-  if (const std::string_view objection = type_objection(type.id()); !objection.empty()) e.refuse(objection);
-  info.type_class = class_of(type.id());
-  info.type_bytes = H5Tget_size(type.id());
-  if (!info.numeric()) return;
-  if (info.type_bytes == 0 || info.type_bytes > kLargestElement) e.refuse("is of a number type that is not known");
-  const Handle base(info.type_class == TypeClass::kBoolean ? H5Tget_super(type.id()) : H5Tcopy(type.id()), H5Tclose);
-  info.is_signed = info.type_class == TypeClass::kFloat || H5Tget_sign(base.id()) == H5T_SGN_2;
-  info.big_endian = info.type_bytes > 1 && H5Tget_order(base.id()) == H5T_ORDER_BE;
+  if (const std::string_view objection = describe_type(type.id(), info); !objection.empty()) e.refuse(objection);
 }
 
 void read_shape(const Examined& e, DatasetInfo& info) {
   const Handle space(H5Dget_space(e.dataset), H5Sclose);
-  const int rank = space.valid() ? H5Sget_simple_extent_ndims(space.id()) : -1;
-  if (rank < 0) e.refuse("has no readable shape: " + last_error());
+  const auto shape = shape_of(space.id());
+  if (!shape) e.refuse("has no readable shape: " + last_error());
   if (H5Sget_simple_extent_type(space.id()) == H5S_NULL) e.refuse("is empty (it has no shape)");
-  std::vector<hsize_t> dims(static_cast<std::size_t>(rank));
-  if (rank > 0) H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr);
-  info.shape.assign(dims.begin(), dims.end());
+  info.shape = *shape;
 }
 
 void read_layout(const Examined& e, DatasetInfo& info) {
@@ -255,6 +246,26 @@ std::string DatasetInfo::type_name() const {
       break;
   }
   return "values of another type";
+}
+
+std::string_view describe_type(hid_t type, DatasetInfo& info) {
+  if (const std::string_view objection = type_objection(type); !objection.empty()) return objection;
+  info.type_class = class_of(type);
+  info.type_bytes = H5Tget_size(type);
+  if (!info.numeric()) return "";
+  if (info.type_bytes == 0 || info.type_bytes > kLargestElement) return "is of a number type that is not known";
+  const Handle base(info.type_class == TypeClass::kBoolean ? H5Tget_super(type) : H5Tcopy(type), H5Tclose);
+  info.is_signed = info.type_class == TypeClass::kFloat || H5Tget_sign(base.id()) == H5T_SGN_2;
+  info.big_endian = info.type_bytes > 1 && H5Tget_order(base.id()) == H5T_ORDER_BE;
+  return "";
+}
+
+std::optional<std::vector<std::uint64_t>> shape_of(hid_t space) {
+  const int rank = H5Sget_simple_extent_ndims(space);
+  if (rank < 0) return std::nullopt;
+  std::vector<hsize_t> dims(static_cast<std::size_t>(rank));
+  if (rank > 0) H5Sget_simple_extent_dims(space, dims.data(), nullptr);
+  return std::vector<std::uint64_t>(dims.begin(), dims.end());
 }
 
 DatasetInfo describe(const std::string& file, const std::string& path, hid_t file_id, hid_t dataset) {
