@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "gradloom/trainer.hpp"
+
 namespace gradloom {
 
 /// What a checkpoint (file or run folder) or data set file holds, as text for a person or as a JSON object.
@@ -11,5 +13,9 @@ std::string inspect(const std::string& path, bool json);
 /// Returns one line that says what the file is where it is whole and `train` or `--resume` can read it; otherwise
 /// throws CheckpointError or DataError saying what is wrong and where.
 std::string verify(const std::string& path);
+
+/// How the last finished session of a run folder ended, by its metrics.jsonl: step, epoch, samples, seconds, reason.
+/// FileError where the log cannot be read or holds no end.
+EndReport last_end(const std::string& run_dir);
 
 }  // namespace gradloom

@@ -1,0 +1,63 @@
+#include <filesystem>
+#include <fstream>
+
+#include "engine/checkpoint/store.hpp"
+#include "gradloom/compare.hpp"
+#include "support/catch.hpp"
+#include "support/sample_checkpoint.hpp"
+#include "support/throws.hpp"
+
+namespace gradloom {
+namespace {
+
+namespace fs = std::filesystem;
+using Lines = std::vector<std::string>;
+using testing::has_text;
+using testing::TemporaryFolder;
+
+// A run folder with these steps, the second of them the best, and a log of one step.
+std::string make_run(const std::string& path, const std::vector<std::uint64_t>& steps) {
+  CheckpointStore store(path + "/checkpoints");
+  Checkpoint<float> c = sample_checkpoint<float>();
+  for (const std::uint64_t step : steps) {
+    c.progress.step = step;
+    store.write(step, encode_checkpoint(view_of(c)));
+  }
+  store.set_best(steps.at(1));
+  std::ofstream(path + "/metrics.jsonl") << R"({"kind":"step","step":1,"train_loss":0.5})"
+                                         << "\n";
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("run folders are compared by what both kept", "[compare runs]") {
+  const TemporaryFolder folder;
+  const RunComparison same = compare_runs(make_run(folder / "a", {10, 20, 30}), make_run(folder / "b", {15, 20, 30}));
+  CHECK(same.differences.empty());
+  CHECK(same.compared == Lines{"step-000000000020.h5", "step-000000000030.h5", "best.h5", "metrics.jsonl"});
+}
+
+TEST_CASE("differences of run folders name the file", "[compare runs]") {
+  const TemporaryFolder folder;
+  const std::string a = make_run(folder / "a", {10, 20}), b = make_run(folder / "b", {10, 20, 30});
+  CheckpointStore(b + "/checkpoints").set_best(10);
+  std::ofstream(b + "/metrics.jsonl") << R"({"kind":"step","step":1,"train_loss":0.75})"
+                                      << "\n";
+  CHECK(compare_runs(a, b).differences == Lines{"last checkpoint: step 20 against step 30",
+                                                "best.h5: /progress attribute step: 20 against 10",
+                                                "metrics.jsonl: step 1, train_loss: 0.5 against 0.75"});
+}
+
+TEST_CASE("a damaged or missing checkpoint is a difference", "[compare runs]") {
+  const TemporaryFolder folder;
+  const std::string a = make_run(folder / "a", {10, 20}), b = make_run(folder / "b", {10, 20});
+  fs::remove(b + "/checkpoints/best.h5");
+  fs::resize_file(b + "/checkpoints/step-000000000010.h5", 700);
+  const Lines lines = compare_runs(a, b).differences;
+  REQUIRE(lines.size() == 2);
+  CHECK_THAT(lines[0], has_text("step-000000000010.h5: ") && has_text("cut short"));
+  CHECK(lines[1] == "best.h5: only in " + a + "/checkpoints");
+}
+
+}  // namespace gradloom
