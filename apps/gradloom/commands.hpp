@@ -18,6 +18,7 @@ Command import_command();
 Command generate_command();
 Command inspect_command();
 Command verify_command();
+Command verify_resume_command();
 Command check_command();
 
 /// All of them, in the order of the help.

@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <random>
+
+#include "apps/gradloom/commands.hpp"
+#include "apps/gradloom/resume_trial.hpp"
+#include "apps/gradloom/scratch_folder.hpp"
+#include "gradloom/errors.hpp"
+
+namespace {
+
+constexpr std::size_t kDifferencesShown = 20;
+
+TrialOptions options_of(const Arguments& arguments) {
+  TrialOptions options;
+  options.kills = arguments.integer("kills", 1, 1'000'000).value_or(options.kills);
+  options.minutes = arguments.real("minutes").value_or(options.minutes);
+  if (options.minutes <= 0) arguments.refuse(fmt::format("--minutes {}: must be above 0", options.minutes));
+  options.seed = arguments.integer("seed").value_or(std::random_device{}());
+  options.terminal = ::isatty(STDOUT_FILENO) == 1;
+  return options;
+}
+
+void print_differences(const gradloom::RunComparison& comparison, const std::string& scratch) {
+  const auto& lines = comparison.differences;
+  print("DIFFERENT: straight run against run in pieces\n");
+  for (std::size_t i = 0; i < std::min(lines.size(), kDifferencesShown); ++i) print("  " + lines[i] + "\n");
+  if (lines.size() > kDifferencesShown) print(fmt::format("  and {} more\n", lines.size() - kDifferencesShown));
+  print(fmt::format("both runs are kept in {}\n", scratch));
+}
+
+/// Rounds until all kills have landed, or until one is not as the straight run is.
+gradloom::RunComparison run_rounds(ResumeTrial& trial, std::uint64_t kills) {
+  gradloom::RunComparison comparison;
+  while (trial.landed() < kills && comparison.differences.empty()) comparison = trial.run_round();
+  return comparison;
+}
+
+/// What fails where the straight run did not is worth looking at, so its files stay.
+gradloom::RunComparison run_rounds_or_keep(ResumeTrial& trial, std::uint64_t kills, ScratchFolder& scratch) {
+  try {
+    return run_rounds(trial, kills);
+  } catch (const gradloom::Error& error) {
+    scratch.keep();
+    throw gradloom::Error(fmt::format("{} (a resumed piece, where the straight run passed; both are kept in {})",
+                                      error.what(), scratch.path()),
+                          error.code());
+  }
+}
+
+int verify_resume(const gradloom::Config& config, const TrialOptions& options) {
+  const HeldSignals signals;
+  ScratchFolder scratch(config.run.dir);
+  ResumeTrial trial(config, options, scratch.path(), signals);
+  const gradloom::EndReport straight = trial.train_straight();
+  print(fmt::format("{}straight run: {} steps in {:.1f} s ({})\n", options.terminal ? "\r\x1b[K" : "", straight.step,
+                    straight.elapsed_seconds, straight.reason));
+  const gradloom::RunComparison comparison = run_rounds_or_keep(trial, options.kills, scratch);
+  print(fmt::format("in pieces: {} kills landed, {} of them behind a new checkpoint; {} round{}, threads {}, seed {}\n",
+                    trial.landed(), trial.progressed(), trial.rounds(), trial.rounds() == 1 ? "" : "s",
+                    fmt::join(trial.threads(), " "), options.seed));
+  if (comparison.differences.empty()) {
+    print(fmt::format("same bits: {}\n", fmt::join(comparison.compared, ", ")));
+    return 0;
+  }
+  scratch.keep();
+  print_differences(comparison, scratch.path());
+  throw gradloom::Error(fmt::format(
+      "a resumed run differs from one that was not interrupted, in {} places; send {} to who maintains this build",
+      comparison.differences.size(), scratch.path()));
+}
+
+int run(const Arguments& arguments) {
+  const TrialOptions options = options_of(arguments);
+  const gradloom::Config config = gradloom::load_config(arguments.positionals().front(), arguments.overrides());
+  std::signal(SIGPIPE, SIG_IGN);  // a closed output is an error like others, after which the scratch folder goes
+  try {
+    return verify_resume(config, options);
+  } catch (const Interrupted& interrupted) {
+    if (options.terminal) print("\n");
+    return 128 + interrupted.signal;  // as a shell says it
+  }
+}
+
+}  // namespace
+
+Command verify_resume_command() {
+  return {
+      {"verify-resume",
+       {"CONFIG"},
+       "Proves on your own config that a killed and resumed run gives the same bits.",
+       {{"kills", "N", "kills that must land; 10 by default"},
+        {"minutes", "M", "training time of the straight run; 2 by default"},
+        {"seed", "K", "decides moments and thread counts; random by default, and printed"}},
+       true,
+       "Trains a copy of the config straight, then in pieces: each is killed by SIGKILL at a random moment (start-up\n"
+       "and writes of checkpoints included) and resumed with another number of threads, with and without\n"
+       "data.prefetch, with checkpoints often enough that most pieces leave one. Both runs must end the same: every\n"
+       "bit under /model, /optimizer and /progress of the last checkpoint, of best.h5 and of each checkpoint that\n"
+       "both kept, and the step and epoch lines of metrics.jsonl but for their times. Where the pieces are complete\n"
+       "before N kills have landed, another round starts.\n"
+       "\n"
+       "A config that trains longer than M minutes (or its own train.max-minutes) is cut to the steps that fit into\n"
+       "them: train.max-steps of both runs. In all it takes about 2 M minutes, and N times the start-up. The run\n"
+       "folder is not touched: everything happens in RUN.DIR.verify-XXXXXX beside it, which is removed, unless the\n"
+       "pieces failed or differ. SIGKILL ends processes, not the machine: what a power failure would take is not\n"
+       "tried.\n"
+       "\n"
+       "Exit: 0 same bits, 1 different ones; where training itself fails, its error and its exit code.\n"},
+      run};
+}
