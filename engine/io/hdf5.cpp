@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "engine/io/hdf5_internal.hpp"
+#include "engine/io/hdf5_remote.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom::h5 {
@@ -36,7 +37,8 @@ std::string unique_memory_name() {
   return fmt::format("gradloom-memory-{}", ++count);
 }
 
-void require_openable(const std::string& path) {
+// A descriptor of the regular file at `path`.
+int openable(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) throw ConfigError(path + ": no such file");
@@ -45,9 +47,10 @@ void require_openable(const std::string& path) {
   if (S_ISDIR(status.st_mode)) throw FileError(path + ": is a folder, not an HDF5 file");
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
+  if (S_ISREG(status.st_mode) && status.st_size != 0) return descriptor;
   ::close(descriptor);
   if (!S_ISREG(status.st_mode)) throw FileError(path + ": is not a regular file");
-  if (status.st_size == 0) throw DataError(path + ": is empty, not an HDF5 file");
+  throw DataError(path + ": is empty, not an HDF5 file");
 }
 
 [[noreturn]] void throw_cannot_open(const std::string& path) {
@@ -114,7 +117,14 @@ const std::string& File::name() const { return impl_->name; }
 
 File File::open(const std::string& path) {
   quiet_errors();
-  require_openable(path);
+  auto impl = std::make_unique<Impl>();
+  impl->name = path;
+  impl->remote = std::make_unique<RemoteFile>(path, openable(path));
+  return File(std::move(impl));
+}
+
+File File::open_in_process(const std::string& path) {
+  quiet_errors();
   auto impl = std::make_unique<Impl>();
   impl->name = path;
   if (H5Fis_hdf5(path.c_str()) == 0)
@@ -182,6 +192,7 @@ void File::image(std::size_t room, std::vector<std::byte>& bytes) {
 
 void File::close() {
   quiet_errors();
+  impl_->remote.reset();
   if (!impl_->file.valid()) return;
   impl_->reading.clear();
   std::string failure;

@@ -49,11 +49,16 @@ struct RowsOptions {
   int deflate = 0;             ///< 0: none; else level 1..9 behind the shuffle filter
 };
 
+class RemoteFile;
+
 /// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
 /// while writing are FileError. Messages name file and object.
 class File {
  public:
-  /// Opens for reading. ConfigError where there is no such file; DataError where it is not HDF5 or is cut short.
+  /// Opens for reading, whoever wrote it. ConfigError where there is no such file; DataError where it is not HDF5 or is
+  /// cut short. The HDF5 library crashes, spins and eats memory on damaged files, so a process of its own, forked here
+  /// and ended by the destructor, has the file open and answers; where it dies or exceeds its limits, that call and
+  /// every later one throws DataError.
   static File open(const std::string& path);
   /// Creates, or replaces, for writing.
   static File create(const std::string& path);
@@ -126,7 +131,9 @@ class File {
                                                                           const std::string& name) const;
 
  private:
+  friend class RemoteFile;
   struct Impl;
+  static File open_in_process(const std::string& path);
   explicit File(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

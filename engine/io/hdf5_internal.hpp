@@ -2,14 +2,18 @@
 
 #include <hdf5.h>
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "engine/io/hdf5.hpp"
+#include "engine/io/hdf5_chunks.hpp"
 
 /// What the hdf5*.cpp files share. Nobody else includes this: hid_t stops here.
 namespace gradloom::h5 {
@@ -49,6 +53,7 @@ class Handle {
 struct ReadSet {
   Handle dataset;
   DatasetInfo info;
+  std::unique_ptr<ChunkReader> chunks;  ///< none: contiguous or compact
 };
 
 /// A data set that grows.
@@ -63,6 +68,7 @@ struct OpenFile {
   std::string name;
   bool writable = false;
   Handle file;
+  Allow allow = [](std::uint64_t) {};
   // Closed before the file: members are destroyed in reverse order.
   std::map<std::string, ReadSet> reading;
   std::map<std::string, GrowingSet> growing;
@@ -70,7 +76,33 @@ struct OpenFile {
   [[nodiscard]] hid_t id() const { return file.id(); }
 };
 
-struct File::Impl : OpenFile {};
+struct File::Impl : OpenFile {
+  std::unique_ptr<RemoteFile> remote;  ///< where it is open in another process: all reading is forwarded
+};
+
+/// The types that elements are converted to.
+enum class Element : std::uint64_t { kFloat, kDouble, kInt64 };
+template <class T>
+constexpr Element element_of() {
+  if constexpr (std::is_same_v<T, float>) return Element::kFloat;
+  if constexpr (std::is_same_v<T, double>) return Element::kDouble;
+  return Element::kInt64;
+}
+constexpr std::size_t bytes_of(Element element) { return element == Element::kFloat ? 4 : 8; }
+
+/// The set, opened and checked; the open one from the second call on.
+const ReadSet& read_set(OpenFile& file, const std::string& path);
+
+/// DataError where the set has no such rows of `cols` numbers.
+void require_rows(const std::string& file, const std::string& path, const DatasetInfo& info, std::uint64_t first,
+                  std::uint64_t rows, std::size_t cols);
+
+/// Reads `part`, within the shape, to `out`. DataError.
+void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
+               std::byte* out);
+
+/// Where the elements of a contiguous set that are stored as `element` is in memory begin in the file.
+std::optional<std::uint64_t> place_in_file(const ReadSet& set, Element element);
 
 /// Turns the library's printing off, for this thread (its error stacks are per thread).
 void quiet_errors();
@@ -95,7 +127,7 @@ std::string_view describe_type(hid_t type, DatasetInfo& info);
 std::optional<std::vector<std::uint64_t>> shape_of(hid_t space);
 
 /// Describes an open data set; refuses what File::info refuses.
-DatasetInfo describe(const std::string& file, const std::string& path, hid_t file_id, hid_t dataset);
+DatasetInfo describe(const OpenFile& file, const std::string& path, hid_t dataset);
 
 /// A creation property list without times, so that equal content gives equal bytes.
 Handle creation_properties(hid_t property_class);

@@ -1,12 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "engine/io/hdf5_internal.hpp"
+#include "engine/io/hdf5_remote.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom::h5 {
 namespace {
+
+constexpr std::size_t kMostChildren = 1 << 20;  // of a group
 
 enum class Link { kAbsent, kHard, kSoft, kExternal };
 
@@ -37,6 +41,17 @@ std::pair<Link, std::string> first_obstacle(hid_t file, const std::string& path)
   return {Link::kHard, absolute(path)};
 }
 
+// For H5Literate: ends the walk behind one name too many, and where memory ends.
+herr_t note_name(hid_t, const char* name, const H5L_info_t*, void* out) {
+  auto& names = *static_cast<std::vector<std::string>*>(out);
+  try {
+    names.emplace_back(name);
+  } catch (const std::bad_alloc&) {
+    return -1;
+  }
+  return names.size() > kMostChildren ? 1 : 0;
+}
+
 }  // namespace
 
 Handle open_object(const OpenFile& file, const std::string& path) {
@@ -58,31 +73,25 @@ Handle open_object(const OpenFile& file, const std::string& path) {
 }
 
 bool File::exists(const std::string& path) const {
+  if (impl_->remote) return impl_->remote->exists(path);
   quiet_errors();
   return first_obstacle(impl_->id(), path).first == Link::kHard;
 }
 
 bool File::is_group(const std::string& path) const {
+  if (impl_->remote) return impl_->remote->is_group(path);
   return exists(path) && H5Iget_type(open_object(*impl_, path).id()) == H5I_GROUP;
 }
 
 std::vector<std::string> File::children(const std::string& group) const {
+  if (impl_->remote) return impl_->remote->children(group);
   const Handle object = open_object(*impl_, group);
-  H5G_info_t info;
-  if (H5Iget_type(object.id()) != H5I_GROUP || H5Gget_info(object.id(), &info) < 0)
-    throw_data_error(impl_->name, group, "is not a group");
+  if (H5Iget_type(object.id()) != H5I_GROUP) throw_data_error(impl_->name, group, "is not a group");
   std::vector<std::string> names;
-  for (hsize_t i = 0; i < info.nlinks; ++i) {
-    const auto name = [&](char* out, std::size_t size) {
-      return H5Lget_name_by_idx(object.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, out, size, H5P_DEFAULT);
-    };
-    const ssize_t length = name(nullptr, 0);
-    if (length < 0) throw_data_error(impl_->name, group, "cannot be listed: " + last_error());
-    std::string text(static_cast<std::size_t>(length), '\0');
-    if (name(text.data(), text.size() + 1) != length)
-      throw_data_error(impl_->name, group, "cannot be listed: " + last_error());
-    names.push_back(std::move(text));
-  }
+  if (H5Literate(object.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, note_name, &names) < 0)
+    throw_data_error(impl_->name, group, "cannot be listed: " + last_error());
+  if (names.size() > kMostChildren)
+    throw_data_error(impl_->name, group, fmt::format("holds more than {} objects", kMostChildren));
   return names;
 }
 

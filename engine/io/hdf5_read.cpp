@@ -5,14 +5,14 @@
 #include <limits>
 
 #include "engine/io/hdf5_internal.hpp"
+#include "engine/io/hdf5_remote.hpp"
 
 namespace gradloom::h5 {
 namespace {
 
-constexpr std::uint64_t kBlockBytes = 8 << 20;      // of one H5Dread, where a set is chunked
-constexpr std::uint64_t kDefaultCache = 1 << 20;    // of the library, for each data set
-constexpr std::uint64_t kLargestCache = 256 << 20;  // chunks of one band of rows, kept between reads
 constexpr std::uint64_t kDeflateRatio = 1100;       // zlib compresses by 1032 at best
+constexpr std::uint64_t kUnprovenBytes = 1 << 20;   // that deflated chunks may promise before one of them is inflated
+constexpr std::uint64_t kWidestEmptyRow = 1 << 16;  // elements in one row, or column, of a set without any
 constexpr std::size_t kLargestElement = 16;         // long double
 
 // Saturates: a shape that overflows is larger than any file.
@@ -83,13 +83,12 @@ std::vector<std::string> filters_of(hid_t creation) {
 
 // One data set under examination.
 struct Examined {
-  const std::string& file;
+  const OpenFile& file;
   const std::string& path;
-  hid_t file_id;
   hid_t dataset;
   Handle creation;
 
-  [[noreturn]] void refuse(std::string_view what) const { throw_data_error(file, path, what); }
+  [[noreturn]] void refuse(std::string_view what) const { throw_data_error(file.name, path, what); }
 };
 
 void read_type(const Examined& e, DatasetInfo& info) {
@@ -106,19 +105,29 @@ void read_shape(const Examined& e, DatasetInfo& info) {
   info.shape = *shape;
 }
 
+void read_filters(const Examined& e, DatasetInfo& info) {
+  info.filters = filters_of(e.creation.id());
+  for (const std::string& filter : info.filters)
+    if (filter.find_first_not_of("0123456789") == std::string::npos)
+      e.refuse(fmt::format("needs HDF5 filter {}; only deflate (gzip), shuffle and fletcher32 are read", filter));
+  if (std::count(info.filters.begin(), info.filters.end(), "deflate") > 1) e.refuse("is deflated more than once");
+}
+
+// Before the shape: for a virtual data set the library opens other files to tell its shape.
 void read_layout(const Examined& e, DatasetInfo& info) {
   const H5D_layout_t layout = H5Pget_layout(e.creation.id());
   if (layout == H5D_VIRTUAL) e.refuse("is a virtual data set over other files; copy its elements into one data set");
   if (layout < 0) e.refuse("has no readable layout: " + last_error());
   if (H5Pget_external_count(e.creation.id()) > 0)
     e.refuse("keeps its elements in another file; copy them into this one");
-  info.filters = filters_of(e.creation.id());
-  for (const std::string& filter : info.filters)
-    if (filter.find_first_not_of("0123456789") == std::string::npos)
-      e.refuse(fmt::format("needs HDF5 filter {}; only deflate (gzip), shuffle and fletcher32 are read", filter));
-  if (layout != H5D_CHUNKED) return;
+  read_filters(e, info);
+}
+
+void read_chunk_shape(const Examined& e, DatasetInfo& info) {
+  if (H5Pget_layout(e.creation.id()) != H5D_CHUNKED) return;
   std::vector<hsize_t> chunk(info.shape.size());
-  if (H5Pget_chunk(e.creation.id(), static_cast<int>(chunk.size()), chunk.data()) < 0 ||
+  const int rank = H5Pget_chunk(e.creation.id(), static_cast<int>(chunk.size()), chunk.data());
+  if (rank < 1 || static_cast<std::size_t>(rank) != chunk.size() ||
       std::find(chunk.begin(), chunk.end(), 0U) != chunk.end())
     e.refuse("has no readable chunk shape");
   info.chunk.assign(chunk.begin(), chunk.end());
@@ -138,20 +147,17 @@ std::uint64_t promised_bytes(const DatasetInfo& info) {
   return info.chunk.empty() ? bytes : times(bytes, chunks_needed(info));
 }
 
-// A file may promise any shape: what it holds decides what is allocated for it.
-void require_stored(const Examined& e, DatasetInfo& info) {
-  info.stored_bytes = H5Dget_storage_size(e.dataset);
-  const std::uint64_t promised = promised_bytes(info);
-  if (promised == 0) return;
-  hsize_t file_bytes = 0;
-  if (H5Fget_filesize(e.file_id, &file_bytes) < 0) e.refuse("is in a file without a size: " + last_error());
-  const std::uint64_t stored = std::min<std::uint64_t>(info.stored_bytes, file_bytes);
-  std::uint64_t possible = stored;
-  for (const std::string& filter : info.filters)
-    if (filter == "deflate") possible = times(possible, kDeflateRatio);
-  if (promised > possible)
-    e.refuse(fmt::format("is not fully written: its shape needs {} bytes and the file holds {}", promised, stored));
-  if (info.chunk.empty()) return;
+// Deflate may have made a thousand bytes of one, but only the first chunk proves that it did.
+void require_inflatable(const Examined& e, const DatasetInfo& info, std::uint64_t file_bytes) {
+  try {
+    const ChunkReader reader(e.dataset, info, file_bytes, e.file.allow);
+    (void)reader.chunk_at(std::vector<hsize_t>(info.chunk.size(), 0));
+  } catch (const Unreadable& reason) {
+    e.refuse(fmt::format("promises more than the file holds: {}", reason.what()));
+  }
+}
+
+void require_chunks(const Examined& e, const DatasetInfo& info) {
   hsize_t chunks = 0;
   const Handle space(H5Dget_space(e.dataset), H5Sclose);
   if (H5Dget_num_chunks(e.dataset, space.id(), &chunks) < 0) e.refuse("has no readable chunks: " + last_error());
@@ -159,34 +165,70 @@ void require_stored(const Examined& e, DatasetInfo& info) {
     e.refuse(fmt::format("is not fully written: {} of its {} chunks are there", chunks, chunks_needed(info)));
 }
 
-// Bytes of the chunks that a row runs through.
-std::uint64_t band_bytes(const DatasetInfo& info) {
-  std::uint64_t bytes = times(info.chunk[0], info.type_bytes);
-  for (std::size_t i = 1; i < info.shape.size(); ++i)
-    bytes = times(bytes, (info.shape[i] + info.chunk[i] - 1) / info.chunk[i] * info.chunk[i]);
+std::uint64_t bytes_of_file(const OpenFile& file, const std::string& path) {
+  hsize_t bytes = 0;
+  if (H5Fget_filesize(file.id(), &bytes) < 0)
+    throw_data_error(file.name, path, "is in a file without a size: " + last_error());
   return bytes;
 }
 
-// Opened again with a chunk cache that holds one band, so that reads which end within a chunk do not inflate it twice.
-Handle with_cache(const OpenFile& file, const std::string& path, Handle dataset, const DatasetInfo& info) {
-  if (info.chunk.empty() || info.filters.empty()) return dataset;
-  const std::uint64_t band = band_bytes(info);
-  if (band <= kDefaultCache || band > kLargestCache) return dataset;
-  const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
-  H5Pset_chunk_cache(access.id(), H5D_CHUNK_CACHE_NSLOTS_DEFAULT, band, 1.0);
-  (void)dataset.close();  // the cache of an open data set does not change
-  return {H5Dopen2(file.id(), absolute(path).c_str(), access.id()), H5Dclose};
+// A file may promise any shape: what it holds decides what is allocated for it.
+void require_stored(const Examined& e, DatasetInfo& info) {
+  info.stored_bytes = H5Dget_storage_size(e.dataset);
+  const std::uint64_t promised = promised_bytes(info);
+  if (promised == 0) {
+    for (const std::uint64_t n : info.shape)
+      if (n > kWidestEmptyRow) e.refuse(fmt::format("holds no element and says it is {} wide", n));
+    return;
+  }
+  const std::uint64_t file_bytes = bytes_of_file(e.file, e.path);
+  const std::uint64_t stored = std::min<std::uint64_t>(info.stored_bytes, file_bytes);
+  const bool deflated = std::find(info.filters.begin(), info.filters.end(), "deflate") != info.filters.end();
+  if (promised > (deflated ? times(stored, kDeflateRatio) : stored))
+    e.refuse(fmt::format("is not fully written: its shape needs {} bytes and the file holds {}", promised, stored));
+  if (info.chunk.empty()) return;
+  require_chunks(e, info);
+  if (deflated && promised > kUnprovenBytes && promised > stored) require_inflatable(e, info, file_bytes);
 }
 
 ReadSet open_read_set(const OpenFile& file, const std::string& path) {
-  Handle object = open_object(file, path);
-  if (H5Iget_type(object.id()) != H5I_DATASET) throw_data_error(file.name, path, "is not a data set");
   ReadSet set;
-  set.info = describe(file.name, path, file.id(), object.id());
-  set.dataset = with_cache(file, path, std::move(object), set.info);
-  if (!set.dataset.valid()) throw_data_error(file.name, path, "cannot be opened: " + last_error());
+  set.dataset = open_object(file, path);
+  if (H5Iget_type(set.dataset.id()) != H5I_DATASET) throw_data_error(file.name, path, "is not a data set");
+  set.info = describe(file, path, set.dataset.id());
+  if (set.info.chunk.empty()) return set;
+  try {
+    set.chunks = std::make_unique<ChunkReader>(set.dataset.id(), set.info, bytes_of_file(file, path), file.allow);
+  } catch (const Unreadable& reason) {
+    throw_data_error(file.name, path, fmt::format("cannot be read: {}", reason.what()));
+  }
   return set;
 }
+
+hid_t memory_type_of(Element element) {
+  switch (element) {
+    case Element::kFloat:
+      return memory_type<float>();
+    case Element::kDouble:
+      return memory_type<double>();
+    case Element::kInt64:
+      break;
+  }
+  return memory_type<std::int64_t>();
+}
+
+// Of a contiguous or compact set. Throws Unreadable.
+void read_slab(const ReadSet& set, const Part& part, hid_t type, std::byte* out) {
+  const Handle space(H5Dget_space(set.dataset.id()), H5Sclose);
+  const std::array<hsize_t, 2> start{part.first, part.col};
+  const std::array<hsize_t, 2> count{part.rows, part.cols};
+  const Handle memory(H5Screate_simple(2, count.data(), nullptr), H5Sclose);
+  if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
+      H5Dread(set.dataset.id(), type, memory.id(), space.id(), H5P_DEFAULT, out) < 0)
+    throw Unreadable(last_error());
+}
+
+}  // namespace
 
 const ReadSet& read_set(OpenFile& file, const std::string& path) {
   const std::string key = absolute(path);
@@ -194,26 +236,6 @@ const ReadSet& read_set(OpenFile& file, const std::string& path) {
   const auto found = file.reading.find(key);
   if (found != file.reading.end()) return found->second;
   return file.reading.emplace(key, open_read_set(file, path)).first->second;
-}
-
-// Rows of one H5Dread: whole bands of chunks.
-std::uint64_t block_rows(const DatasetInfo& info, std::uint64_t row_bytes) {
-  if (info.chunk.empty()) return std::numeric_limits<std::uint64_t>::max();
-  const std::uint64_t bands = kBlockBytes / std::max<std::uint64_t>(times(row_bytes, info.chunk[0]), 1);
-  return times(std::max<std::uint64_t>(bands, 1), info.chunk[0]);
-}
-
-// Rows [first, first + out.rows) into `out`; the reason where that fails.
-template <class T>
-std::optional<std::string> read_slab(const ReadSet& set, std::uint64_t first, MatrixView<T> out) {
-  const Handle space(H5Dget_space(set.dataset.id()), H5Sclose);
-  const std::array<hsize_t, 2> start{first, 0};
-  const std::array<hsize_t, 2> count{out.rows, out.cols};
-  const Handle memory(H5Screate_simple(2, count.data(), nullptr), H5Sclose);
-  if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
-      H5Dread(set.dataset.id(), memory_type<T>(), memory.id(), space.id(), H5P_DEFAULT, out.data) < 0)
-    return last_error();
-  return std::nullopt;
 }
 
 void require_rows(const std::string& file, const std::string& path, const DatasetInfo& info, std::uint64_t first,
@@ -227,7 +249,29 @@ void require_rows(const std::string& file, const std::string& path, const Datase
     throw_data_error(file, path, fmt::format("has {} rows, not {}", info.shape[0], first + rows));
 }
 
-}  // namespace
+void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
+               std::byte* out) {
+  if (part.rows == 0) return;
+  try {
+    if (set.chunks)
+      set.chunks->read(part, memory_type_of(element), out);
+    else
+      read_slab(set, part, memory_type_of(element), out);
+  } catch (const Unreadable& reason) {
+    throw_data_error(
+        file.name, path,
+        fmt::format("rows {} to {} cannot be read: {}", part.first, part.first + part.rows - 1, reason.what()));
+  }
+}
+
+std::optional<std::uint64_t> place_in_file(const ReadSet& set, Element element) {
+  const Handle creation(H5Dget_create_plist(set.dataset.id()), H5Pclose);
+  const Handle type(H5Dget_type(set.dataset.id()), H5Tclose);
+  if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS || H5Tequal(type.id(), memory_type_of(element)) <= 0)
+    return std::nullopt;
+  const haddr_t place = H5Dget_offset(set.dataset.id());
+  return place == HADDR_UNDEF ? std::nullopt : std::optional<std::uint64_t>(place);
+}
 
 std::string DatasetInfo::type_name() const {
   const auto sized = [&](std::string_view name) {
@@ -268,37 +312,33 @@ std::optional<std::vector<std::uint64_t>> shape_of(hid_t space) {
   return std::vector<std::uint64_t>(dims.begin(), dims.end());
 }
 
-DatasetInfo describe(const std::string& file, const std::string& path, hid_t file_id, hid_t dataset) {
-  const Examined examined{file, path, file_id, dataset, Handle(H5Dget_create_plist(dataset), H5Pclose)};
+DatasetInfo describe(const OpenFile& file, const std::string& path, hid_t dataset) {
+  const Examined examined{file, path, dataset, Handle(H5Dget_create_plist(dataset), H5Pclose)};
   if (!examined.creation.valid()) examined.refuse("cannot be read: " + last_error());
   DatasetInfo info;
+  read_layout(examined, info);
   read_type(examined, info);
   read_shape(examined, info);
-  read_layout(examined, info);
+  read_chunk_shape(examined, info);
   require_stored(examined, info);
   return info;
 }
 
 DatasetInfo File::info(const std::string& path) const {
+  if (impl_->remote) return impl_->remote->info(path);
   quiet_errors();
   return read_set(*impl_, path).info;
 }
 
 template <class T>
 void File::read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const {
+  const Part part{first, out.rows, 0, out.cols};
+  auto* bytes = reinterpret_cast<std::byte*>(out.data);
+  if (impl_->remote) return impl_->remote->read(path, part, element_of<T>(), bytes);
   quiet_errors();
   const ReadSet& set = read_set(*impl_, path);
   require_rows(impl_->name, path, set.info, first, out.rows, out.cols);
-  const std::uint64_t step = block_rows(set.info, out.cols * set.info.type_bytes);
-  for (std::uint64_t done = 0; done < out.rows;) {
-    // A read that starts within a band of chunks ends with it, so that all others are whole.
-    const std::uint64_t offset = set.info.chunk.empty() ? 0 : (first + done) % set.info.chunk[0];
-    const std::uint64_t rows = std::min<std::uint64_t>(out.rows - done, step - offset);
-    if (const auto reason = read_slab(set, first + done, out.row_range(done, rows)))
-      throw_data_error(impl_->name, path,
-                       fmt::format("rows {} to {} cannot be read: {}", first + done, first + done + rows - 1, *reason));
-    done += rows;
-  }
+  read_part(*impl_, path, set, part, element_of<T>(), bytes);
 }
 
 template void File::read_rows<float>(const std::string&, std::uint64_t, MatrixView<float>) const;

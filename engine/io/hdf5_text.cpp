@@ -4,12 +4,14 @@
 #include <array>
 
 #include "engine/io/hdf5_internal.hpp"
+#include "engine/io/hdf5_remote.hpp"
 
 /// Attributes, and strings of fixed length.
 namespace gradloom::h5 {
 namespace {
 
 constexpr std::size_t kLargestText = 64 << 20;  // bytes of an attribute or string
+constexpr std::size_t kMostStrings = 2 << 20;   // of an attribute
 
 // UTF-8 of `size` bytes, padded with zeros.
 Handle text_type(std::size_t size) {
@@ -88,7 +90,7 @@ std::vector<std::string> read_strings(const Attribute& attribute) {
   if (attribute.type_class() != H5T_STRING) attribute.refuse("does not hold strings");
   const std::size_t count = attribute.count();
   const std::size_t size = H5Tget_size(attribute.type.id());
-  if (size == 0 || count > kLargestText / size) attribute.refuse("is too large");
+  if (size == 0 || count > kLargestText / size || count > kMostStrings) attribute.refuse("is too large");
   std::vector<char> fields(count * size);
   if (count != 0) attribute.read(attribute.type.id(), fields.data());
   std::vector<std::string> strings;
@@ -133,6 +135,7 @@ void File::write_string(const std::string& path, const std::string& value) {
 }
 
 std::string File::read_string(const std::string& path) const {
+  if (impl_->remote) return impl_->remote->read_string(path);
   const DatasetInfo about = info(path);
   std::uint64_t count = 1;
   for (const std::uint64_t n : about.shape) count *= n;
@@ -176,6 +179,7 @@ void File::write_attribute(const std::string& path, const std::string& name, con
 }
 
 std::optional<std::uint64_t> File::uint_attribute(const std::string& path, const std::string& name) const {
+  if (impl_->remote) return impl_->remote->uint_attribute(path, name);
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute) return std::nullopt;
   require_number(*attribute, false);
@@ -192,6 +196,7 @@ std::optional<std::uint64_t> File::uint_attribute(const std::string& path, const
 }
 
 std::optional<double> File::double_attribute(const std::string& path, const std::string& name) const {
+  if (impl_->remote) return impl_->remote->double_attribute(path, name);
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute) return std::nullopt;
   require_number(*attribute, true);
@@ -201,6 +206,7 @@ std::optional<double> File::double_attribute(const std::string& path, const std:
 }
 
 std::optional<std::string> File::string_attribute(const std::string& path, const std::string& name) const {
+  if (impl_->remote) return impl_->remote->string_attribute(path, name);
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute || is_variable(*attribute)) return std::nullopt;
   std::vector<std::string> strings = read_strings(*attribute);
@@ -210,6 +216,7 @@ std::optional<std::string> File::string_attribute(const std::string& path, const
 
 std::optional<std::vector<std::string>> File::strings_attribute(const std::string& path,
                                                                 const std::string& name) const {
+  if (impl_->remote) return impl_->remote->strings_attribute(path, name);
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute || is_variable(*attribute)) return std::nullopt;
   return read_strings(*attribute);

@@ -1,0 +1,128 @@
+#include "engine/io/hdf5_filters.hpp"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace gradloom::h5 {
+namespace {
+
+constexpr std::size_t kChecksumBytes = 4;
+
+bool applied(std::uint32_t skipped, std::size_t filter) { return filter >= 32 || (skipped >> filter & 1U) == 0; }
+
+// Inflates to exactly out.size() bytes, taken piecewise: zlib counts in 32 bits.
+Buffer inflated(const Buffer& packed, std::size_t size) {
+  constexpr std::size_t kPiece = std::numeric_limits<uInt>::max();
+  Buffer out(size);
+  z_stream stream{};
+  if (inflateInit(&stream) != Z_OK) throw Unreadable("zlib has no memory");
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, inflateEnd);
+  // zlib takes a pointer to mutable bytes but only reads them.
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  std::size_t in_left = packed.size();
+  std::size_t out_left = size;
+  int status = Z_OK;
+  while (status == Z_OK) {
+    if (stream.avail_in == 0) in_left -= stream.avail_in = static_cast<uInt>(std::min(in_left, kPiece));
+    if (stream.avail_out == 0) out_left -= stream.avail_out = static_cast<uInt>(std::min(out_left, kPiece));
+    status = inflate(&stream, Z_NO_FLUSH);
+  }
+  if (status == Z_BUF_ERROR && stream.avail_out == 0)
+    throw Unreadable(fmt::format("a chunk inflates to more than its {} bytes", size));
+  if (status != Z_STREAM_END) throw Unreadable("a chunk cannot be inflated: its compressed bytes are damaged");
+  if (stream.avail_out != 0 || out_left != 0)
+    throw Unreadable(fmt::format("a chunk inflates to fewer than its {} bytes", size));
+  return out;
+}
+
+// Byte k of all elements stands together; bytes behind the last whole element are as they were.
+Buffer unshuffled(const Buffer& planes, std::size_t element) {
+  if (element == 0) throw Unreadable("its shuffle filter names no size of elements");
+  const std::size_t count = planes.size() / element;
+  Buffer out(planes.size());
+  for (std::size_t k = 0; k < element; ++k) {
+    const std::byte* plane = planes.data() + k * count;
+    std::byte* to = out.data() + k;
+    for (std::size_t i = 0; i < count; ++i) to[i * element] = plane[i];
+  }
+  std::copy(planes.data() + count * element, planes.data() + planes.size(), out.data() + count * element);
+  return out;
+}
+
+// HDF5 1.6.2 wrote the checksum with the bytes of each half in the other order; the library takes both.
+std::uint32_t halves_swapped(std::uint32_t sum) { return (sum & 0x00FF00FFU) << 8 | (sum >> 8 & 0x00FF00FFU); }
+
+Buffer without_checksum(const Buffer& summed) {
+  if (summed.size() < kChecksumBytes) throw Unreadable("a chunk is shorter than its checksum");
+  const std::size_t size = summed.size() - kChecksumBytes;
+  std::uint32_t stored = 0;
+  for (std::size_t i = 0; i < kChecksumBytes; ++i)
+    stored |= std::to_integer<std::uint32_t>(summed.data()[size + i]) << (8 * i);
+  const std::uint32_t sum = fletcher32(summed.bytes().first(size));
+  if (stored != sum && stored != halves_swapped(sum))
+    throw Unreadable("a chunk does not match its checksum: its bytes changed");
+  Buffer out(size);
+  if (size != 0) std::memcpy(out.data(), summed.data(), size);
+  return out;
+}
+
+// Bytes of the chunk as it entered filter `at`: checksums before it made it longer.
+std::size_t bytes_before(std::span<const Filter> filters, std::uint32_t skipped, std::size_t at,
+                         std::size_t chunk_bytes) {
+  std::size_t bytes = chunk_bytes;
+  for (std::size_t i = 0; i < at; ++i)
+    if (filters[i].kind == FilterKind::kFletcher32 && applied(skipped, i)) bytes += kChecksumBytes;
+  return bytes;
+}
+
+}  // namespace
+
+std::uint32_t fletcher32(std::span<const std::byte> data) {
+  constexpr std::size_t kPairs = 360;  // the most whose sums stay below 2^32
+  const auto fold = [](std::uint32_t sum) { return (sum & 0xFFFFU) + (sum >> 16); };
+  std::uint32_t first = 0, second = 0;
+  std::size_t i = 0;
+  while (i + 1 < data.size()) {
+    const std::size_t end = std::min(i + 2 * kPairs, data.size() & ~std::size_t{1});
+    for (; i < end; i += 2) {
+      first += std::to_integer<std::uint32_t>(data[i]) << 8 | std::to_integer<std::uint32_t>(data[i + 1]);
+      second += first;
+    }
+    first = fold(first);
+    second = fold(second);
+  }
+  if (data.size() % 2 != 0) {
+    first += std::to_integer<std::uint32_t>(data.back()) << 8;
+    second += first;
+    first = fold(first);
+    second = fold(second);
+  }
+  return fold(second) << 16 | fold(first);
+}
+
+Buffer undo_filters(std::span<const Filter> filters, std::uint32_t skipped, Buffer stored, std::size_t chunk_bytes) {
+  for (std::size_t i = filters.size(); i-- > 0;) {
+    if (!applied(skipped, i)) continue;
+    switch (filters[i].kind) {
+      case FilterKind::kDeflate:
+        stored = inflated(stored, bytes_before(filters, skipped, i, chunk_bytes));
+        break;
+      case FilterKind::kShuffle:
+        if (filters[i].element_bytes != 1) stored = unshuffled(stored, filters[i].element_bytes);
+        break;
+      case FilterKind::kFletcher32:
+        stored = without_checksum(stored);
+        break;
+    }
+  }
+  if (stored.size() != chunk_bytes)
+    throw Unreadable(fmt::format("a chunk has {} bytes where its shape needs {}", stored.size(), chunk_bytes));
+  return stored;
+}
+
+}  // namespace gradloom::h5

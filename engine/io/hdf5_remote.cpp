@@ -1,0 +1,160 @@
+#include "engine/io/hdf5_remote.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "engine/io/hdf5_protocol.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom::h5 {
+namespace {
+
+DatasetInfo info_in(Message& message) {
+  DatasetInfo info;
+  info.shape = numbers(message);
+  info.chunk = numbers(message);
+  info.type_class = static_cast<TypeClass>(message.number());
+  info.type_bytes = message.number();
+  info.is_signed = message.number() != 0;
+  info.big_endian = message.number() != 0;
+  info.filters = texts(message);
+  info.stored_bytes = message.number();
+  return info;
+}
+
+Message attribute_request(Request request, const std::string& path, const std::string& name) {
+  Message message = request_of(request, path);
+  message.put(name);
+  return message;
+}
+
+}  // namespace
+
+RemoteFile::RemoteFile(std::string path, int descriptor) : name_(std::move(path)), descriptor_(descriptor) {
+  try {
+    process_.emplace(
+        name_, [this](Channel& channel, std::span<std::byte> shared) { RemoteFile::serve(name_, channel, shared); });
+    (void)receive();
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
+  }
+}
+
+RemoteFile::~RemoteFile() { ::close(descriptor_); }
+
+Message RemoteFile::receive() {
+  Message message = process_->receive();
+  try {
+    switch (static_cast<Answer>(message.number())) {
+      case Answer::kDone:
+        return message;
+      case Answer::kConfigError:
+        throw ConfigError(message.text());
+      case Answer::kDataError:
+        throw DataError(message.text());
+      case Answer::kFileError:
+        throw FileError(message.text());
+    }
+  } catch (const std::out_of_range&) {
+  }
+  process_->throw_damaged("it answers nonsense");
+}
+
+Message RemoteFile::ask(const Message& request) {
+  process_->send(request);
+  return receive();
+}
+
+// Takes the answer apart; what its process sends may be spoiled too.
+template <class Take>
+auto RemoteFile::asked(const Message& request, const Take& take) {
+  Message answer = ask(request);
+  try {
+    return take(answer);
+  } catch (const std::out_of_range&) {
+    process_->throw_damaged("it answers nonsense");
+  }
+}
+
+bool RemoteFile::exists(const std::string& path) {
+  return asked(request_of(Request::kExists, path), [](Message& m) { return m.number() != 0; });
+}
+
+bool RemoteFile::is_group(const std::string& path) {
+  return asked(request_of(Request::kIsGroup, path), [](Message& m) { return m.number() != 0; });
+}
+
+std::vector<std::string> RemoteFile::children(const std::string& group) {
+  return asked(request_of(Request::kChildren, group), texts);
+}
+
+DatasetInfo RemoteFile::info(const std::string& path) { return asked(request_of(Request::kInfo, path), info_in); }
+
+std::string RemoteFile::read_string(const std::string& path) {
+  return asked(request_of(Request::kString, path), [](Message& m) { return m.text(); });
+}
+
+// An attribute that is absent is answered by a zero.
+std::optional<std::uint64_t> RemoteFile::uint_attribute(const std::string& path, const std::string& name) {
+  return asked(attribute_request(Request::kUint, path, name),
+               [](Message& m) { return m.number() != 0 ? std::optional(m.number()) : std::nullopt; });
+}
+
+std::optional<double> RemoteFile::double_attribute(const std::string& path, const std::string& name) {
+  return asked(attribute_request(Request::kDouble, path, name), [](Message& m) {
+    return m.number() != 0 ? std::optional(std::bit_cast<double>(m.number())) : std::nullopt;
+  });
+}
+
+std::optional<std::string> RemoteFile::string_attribute(const std::string& path, const std::string& name) {
+  return asked(attribute_request(Request::kText, path, name),
+               [](Message& m) { return m.number() != 0 ? std::optional(m.text()) : std::nullopt; });
+}
+
+std::optional<std::vector<std::string>> RemoteFile::strings_attribute(const std::string& path,
+                                                                      const std::string& name) {
+  return asked(attribute_request(Request::kTexts, path, name),
+               [](Message& m) { return m.number() != 0 ? std::optional(texts(m)) : std::nullopt; });
+}
+
+void RemoteFile::read(const std::string& path, const Part& part, Element element, std::byte* out) {
+  Message request = request_of(Request::kRead, path);
+  for (const std::uint64_t value : {part.first, part.rows, part.cols, static_cast<std::uint64_t>(element)})
+    request.put(value);
+  const auto place =
+      asked(request, [](Message& m) { return m.number() != 0 ? std::optional(m.number()) : std::nullopt; });
+  const std::size_t row_bytes = part.cols * bytes_of(element);
+  if (place) return read_directly(path, *place + part.first * row_bytes, part.rows * row_bytes, out);
+  std::size_t slot = 0;
+  for_each_block(part, element, [&](const Part& block) {
+    (void)receive();
+    const std::size_t bytes = block.rows * block.cols * bytes_of(element);
+    std::memcpy(out, process_->slot(slot).data(), bytes);
+    process_->send(request_of(Request::kTaken, ""));
+    out += bytes;
+    slot = (slot + 1) % ReaderProcess::kSlots;
+  });
+}
+
+void RemoteFile::read_directly(const std::string& path, std::uint64_t place, std::size_t bytes, std::byte* out) const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0 || place > static_cast<std::uint64_t>(status.st_size) ||
+      bytes > static_cast<std::uint64_t>(status.st_size) - place)
+    throw_data_error(name_, path, "cannot be read: its elements lie behind the end of the file");
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t count = ::pread(descriptor_, out + done, bytes - done, static_cast<off_t>(place + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_data_error(name_, path, fmt::format("cannot be read: {}", std::strerror(errno)));
+    if (count == 0) throw_data_error(name_, path, "cannot be read: the file became shorter");
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+}  // namespace gradloom::h5

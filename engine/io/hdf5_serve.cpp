@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+
+#include <bit>
+#include <new>
+
+#include "engine/io/hdf5_protocol.hpp"
+#include "engine/io/hdf5_remote.hpp"
+#include "gradloom/errors.hpp"
+
+/// The other end of a RemoteFile: runs in the process that has the file open, one request at a time.
+namespace gradloom::h5 {
+namespace {
+
+void put_info(Message& message, const DatasetInfo& info) {
+  put_each(message, info.shape);
+  put_each(message, info.chunk);
+  message.put(static_cast<std::uint64_t>(info.type_class));
+  message.put(info.type_bytes);
+  message.put(std::uint64_t{info.is_signed});
+  message.put(std::uint64_t{info.big_endian});
+  put_each(message, info.filters);
+  message.put(info.stored_bytes);
+}
+
+Message done() {
+  Message message;
+  message.put(static_cast<std::uint64_t>(Answer::kDone));
+  return message;
+}
+
+Message failed(Answer kind, std::string_view what) {
+  Message message;
+  message.put(static_cast<std::uint64_t>(kind));
+  message.put(what);
+  return message;
+}
+
+Answer kind_of(const Error& error) {
+  switch (error.code()) {
+    case ExitCode::kConfig:
+      return Answer::kConfigError;
+    case ExitCode::kFile:
+      return Answer::kFileError;
+    default:
+      return Answer::kDataError;
+  }
+}
+
+// The message that `work` makes, or of what it throws.
+template <class Work>
+Message guarded(const std::string& path, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    return failed(kind_of(error), error.what());
+  } catch (const std::bad_alloc&) {
+    return failed(Answer::kDataError, path + ": is damaged: it needs more memory than what it holds can need");
+  } catch (const std::exception& error) {
+    return failed(Answer::kDataError, fmt::format("{}: is damaged: {}", path, error.what()));
+  }
+}
+
+}  // namespace
+
+void RemoteFile::serve(const std::string& path, Channel& channel, std::span<std::byte> shared) {
+  Limits limits;
+  std::optional<File> file;
+  limits.start_work();
+  const Message opened = guarded(path, [&] {
+    file = File::open_in_process(path);
+    return done();
+  });
+  limits.end_work();
+  if (!channel.send(opened) || !file) return;
+  Limits::open_no_more();
+  file->impl_->allow = [&](std::uint64_t bytes) { limits.allow(bytes); };
+  while (std::optional<Message> request = channel.receive()) {
+    limits.start_work();
+    const auto kind = static_cast<Request>(Message(*request).number());
+    if (kind == Request::kRead)
+      send_elements(*file, *request, channel, shared);
+    else if (kind != Request::kTaken)  // one of blocks that were not waited for
+      channel.send(guarded(path, [&] { return answer(*file, *request); }));
+    limits.end_work();
+  }
+}
+
+Message RemoteFile::answer(const File& file, Message& request) {
+  const auto kind = static_cast<Request>(request.number());
+  const std::string path = request.text();
+  Message message = done();
+  const auto put_attribute = [&](const auto& value, const auto& put) {
+    message.put(std::uint64_t{value.has_value()});
+    if (value) put(*value);
+  };
+  switch (kind) {
+    case Request::kExists:
+      message.put(std::uint64_t{file.exists(path)});
+      break;
+    case Request::kIsGroup:
+      message.put(std::uint64_t{file.is_group(path)});
+      break;
+    case Request::kChildren:
+      put_each(message, file.children(path));
+      break;
+    case Request::kInfo:
+      put_info(message, file.info(path));
+      break;
+    case Request::kString:
+      message.put(file.read_string(path));
+      break;
+    case Request::kUint:
+      put_attribute(file.uint_attribute(path, request.text()), [&](std::uint64_t value) { message.put(value); });
+      break;
+    case Request::kDouble:
+      put_attribute(file.double_attribute(path, request.text()),
+                    [&](double value) { message.put(std::bit_cast<std::uint64_t>(value)); });
+      break;
+    case Request::kText:
+      put_attribute(file.string_attribute(path, request.text()), [&](const std::string& value) { message.put(value); });
+      break;
+    case Request::kTexts:
+      put_attribute(file.strings_attribute(path, request.text()),
+                    [&](const std::vector<std::string>& values) { put_each(message, values); });
+      break;
+    case Request::kRead:
+    case Request::kTaken:
+      break;
+  }
+  return message;
+}
+
+// Answers with the place of the elements in the file, or with 0 and then their blocks, each behind an answer of its
+// own.
+void RemoteFile::send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared) {
+  OpenFile& open = *file.impl_;
+  (void)request.number();
+  const std::string path = request.text();
+  Part part;
+  part.first = request.number();
+  part.rows = request.number();
+  part.cols = request.number();
+  const auto element = static_cast<Element>(request.number());
+  bool in_blocks = false;
+  channel.send(guarded(open.name, [&] {
+    const ReadSet& set = read_set(open, path);
+    require_rows(open.name, path, set.info, part.first, part.rows, part.cols);
+    const std::optional<std::uint64_t> place = place_in_file(set, element);
+    in_blocks = !place;
+    Message message = done();
+    message.put(std::uint64_t{place.has_value()});
+    message.put(place.value_or(0));
+    return message;
+  }));
+  if (!in_blocks) return;
+  std::size_t count = 0;
+  bool alright = true;
+  for_each_block(part, element, [&](const Part& block) {
+    if (!alright || (count >= ReaderProcess::kSlots && !channel.receive())) {
+      alright = false;
+      return;
+    }
+    std::byte* slot = shared.data() + count++ % ReaderProcess::kSlots * ReaderProcess::kSlotBytes;
+    const Message message = guarded(open.name, [&] {
+      alright = false;
+      open.allow(block.rows * block.cols * bytes_of(element));
+      read_part(open, path, read_set(open, path), block, element, slot);
+      alright = true;
+      return done();
+    });
+    channel.send(message);
+  });
+}
+
+}  // namespace gradloom::h5
