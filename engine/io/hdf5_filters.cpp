@@ -40,16 +40,33 @@ Buffer inflated(const Buffer& packed, std::size_t size) {
   return out;
 }
 
-// Byte k of all elements stands together; bytes behind the last whole element are as they were.
+// Byte k of all elements stands together. A size that the compiler knows lets it use vectors.
+template <std::size_t kElement>
+void interleave(const std::byte* planes, std::size_t count, std::byte* out) {
+  for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t k = 0; k < kElement; ++k) out[i * kElement + k] = planes[k * count + i];
+}
+
+void interleave(const std::byte* planes, std::size_t count, std::size_t element, std::byte* out) {
+  switch (element) {
+    case 2:
+      return interleave<2>(planes, count, out);
+    case 4:
+      return interleave<4>(planes, count, out);
+    case 8:
+      return interleave<8>(planes, count, out);
+    default:
+      for (std::size_t k = 0; k < element; ++k)
+        for (std::size_t i = 0; i < count; ++i) out[i * element + k] = planes[k * count + i];
+  }
+}
+
 Buffer unshuffled(const Buffer& planes, std::size_t element) {
   if (element == 0) throw Unreadable("its shuffle filter names no size of elements");
   const std::size_t count = planes.size() / element;
   Buffer out(planes.size());
-  for (std::size_t k = 0; k < element; ++k) {
-    const std::byte* plane = planes.data() + k * count;
-    std::byte* to = out.data() + k;
-    for (std::size_t i = 0; i < count; ++i) to[i * element] = plane[i];
-  }
+  interleave(planes.data(), count, count == 0 ? 0 : element, out.data());
+  // Bytes behind the last whole element are as they were.
   std::copy(planes.data() + count * element, planes.data() + planes.size(), out.data() + count * element);
   return out;
 }

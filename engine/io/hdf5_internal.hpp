@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -101,8 +102,20 @@ void require_rows(const std::string& file, const std::string& path, const Datase
 void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
                std::byte* out);
 
-/// Where the elements of a contiguous set that are stored as `element` is in memory begin in the file.
-std::optional<std::uint64_t> place_in_file(const ReadSet& set, Element element);
+/// The library's number types that need no description: integers and IEEE floats of 1 to 8 bytes, either byte order.
+std::span<const hid_t> plain_types();
+
+/// The type of elements in memory.
+hid_t memory_type_of(Element element);
+
+/// Elements of plain type that follow each other in the file.
+struct PlainElements {
+  std::uint64_t place = 0;  ///< bytes before the first
+  std::uint64_t type = 0;   ///< index into plain_types()
+};
+
+/// Nothing where the set is not contiguous, or of another type.
+std::optional<PlainElements> plain_elements(const ReadSet& set);
 
 /// Turns the library's printing off, for this thread (its error stacks are per thread).
 void quiet_errors();

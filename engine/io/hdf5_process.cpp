@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -99,6 +100,12 @@ void dump_nothing() {
   ::setrlimit(RLIMIT_FSIZE, &none);
 }
 
+// Buffers of chunks come and go: pages that are given back are zeroed anew each time.
+void keep_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 pid_t wait_for(pid_t child, int* status, int options) {
   pid_t found = 0;
   do found = ::waitpid(child, status, options);
@@ -128,6 +135,7 @@ void unmap(std::byte* memory) { ::munmap(memory, kSharedBytes); }
   take_signals();
   keep_only(socket);
   dump_nothing();
+  keep_memory();
   Channel channel(kChildSocket);
   try {
     serve(channel, shared);

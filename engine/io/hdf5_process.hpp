@@ -82,7 +82,7 @@ class Limits {
 /// was forked, writes nothing, ignores the signals that ask a run to stop, and ends without the parent's exit handlers.
 class ReaderProcess {
  public:
-  static constexpr std::size_t kSlotBytes = 2 << 20;
+  static constexpr std::size_t kSlotBytes = 1 << 20;
   static constexpr std::size_t kSlots = 2;
 
   /// What the child does; `shared` is memory that both see, kSlots * kSlotBytes. May throw: the child then ends.

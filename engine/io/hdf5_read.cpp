@@ -205,26 +205,18 @@ ReadSet open_read_set(const OpenFile& file, const std::string& path) {
   return set;
 }
 
-hid_t memory_type_of(Element element) {
-  switch (element) {
-    case Element::kFloat:
-      return memory_type<float>();
-    case Element::kDouble:
-      return memory_type<double>();
-    case Element::kInt64:
-      break;
-  }
-  return memory_type<std::int64_t>();
-}
-
-// Of a contiguous or compact set. Throws Unreadable.
-void read_slab(const ReadSet& set, const Part& part, hid_t type, std::byte* out) {
+// Of a contiguous or compact set. Throws Unreadable. Elements that do not become shorter are converted where they are
+// wanted; the library would take them there through a buffer of its own.
+void read_slab(const ReadSet& set, const Part& part, hid_t wanted, std::byte* out) {
   const Handle space(H5Dget_space(set.dataset.id()), H5Sclose);
+  const Handle stored(H5Dget_type(set.dataset.id()), H5Tclose);
+  const bool in_place = set.info.type_bytes <= H5Tget_size(wanted);
   const std::array<hsize_t, 2> start{part.first, part.col};
   const std::array<hsize_t, 2> count{part.rows, part.cols};
   const Handle memory(H5Screate_simple(2, count.data(), nullptr), H5Sclose);
   if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
-      H5Dread(set.dataset.id(), type, memory.id(), space.id(), H5P_DEFAULT, out) < 0)
+      H5Dread(set.dataset.id(), in_place ? stored.id() : wanted, memory.id(), space.id(), H5P_DEFAULT, out) < 0 ||
+      (in_place && H5Tconvert(stored.id(), wanted, part.rows * part.cols, out, nullptr, H5P_DEFAULT) < 0))
     throw Unreadable(last_error());
 }
 
@@ -264,13 +256,36 @@ void read_part(const OpenFile& file, const std::string& path, const ReadSet& set
   }
 }
 
-std::optional<std::uint64_t> place_in_file(const ReadSet& set, Element element) {
+hid_t memory_type_of(Element element) {
+  switch (element) {
+    case Element::kFloat:
+      return memory_type<float>();
+    case Element::kDouble:
+      return memory_type<double>();
+    case Element::kInt64:
+      break;
+  }
+  return memory_type<std::int64_t>();
+}
+
+std::span<const hid_t> plain_types() {
+  static const std::array types{H5T_STD_I8LE,   H5T_STD_U8LE,   H5T_STD_I16LE, H5T_STD_I16BE, H5T_STD_U16LE,
+                                H5T_STD_U16BE,  H5T_STD_I32LE,  H5T_STD_I32BE, H5T_STD_U32LE, H5T_STD_U32BE,
+                                H5T_STD_I64LE,  H5T_STD_I64BE,  H5T_STD_U64LE, H5T_STD_U64BE, H5T_IEEE_F32LE,
+                                H5T_IEEE_F32BE, H5T_IEEE_F64LE, H5T_IEEE_F64BE};
+  return types;
+}
+
+std::optional<PlainElements> plain_elements(const ReadSet& set) {
   const Handle creation(H5Dget_create_plist(set.dataset.id()), H5Pclose);
-  const Handle type(H5Dget_type(set.dataset.id()), H5Tclose);
-  if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS || H5Tequal(type.id(), memory_type_of(element)) <= 0)
-    return std::nullopt;
+  if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS) return std::nullopt;
   const haddr_t place = H5Dget_offset(set.dataset.id());
-  return place == HADDR_UNDEF ? std::nullopt : std::optional<std::uint64_t>(place);
+  if (place == HADDR_UNDEF) return std::nullopt;
+  const Handle type(H5Dget_type(set.dataset.id()), H5Tclose);
+  const auto types = plain_types();
+  const auto found = std::find_if(types.begin(), types.end(), [&](hid_t t) { return H5Tequal(t, type.id()) > 0; });
+  if (found == types.end()) return std::nullopt;
+  return PlainElements{place, static_cast<std::uint64_t>(found - types.begin())};
 }
 
 std::string DatasetInfo::type_name() const {

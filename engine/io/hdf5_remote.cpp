@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +33,14 @@ Message attribute_request(Request request, const std::string& path, const std::s
   Message message = request_of(request, path);
   message.put(name);
   return message;
+}
+
+std::optional<PlainElements> plain_elements_in(Message& message) {
+  if (message.number() == 0) return std::nullopt;
+  PlainElements elements;
+  elements.place = message.number();
+  elements.type = message.number();
+  return elements;
 }
 
 }  // namespace
@@ -128,10 +137,8 @@ void RemoteFile::read(const std::string& path, const Part& part, Element element
   Message request = request_of(Request::kRead, path);
   for (const std::uint64_t value : {part.first, part.rows, part.cols, static_cast<std::uint64_t>(element)})
     request.put(value);
-  const auto place =
-      asked(request, [](Message& m) { return m.number() != 0 ? std::optional(m.number()) : std::nullopt; });
-  const std::size_t row_bytes = part.cols * bytes_of(element);
-  if (place) return read_directly(path, *place + part.first * row_bytes, part.rows * row_bytes, out);
+  const auto plain = asked(request, plain_elements_in);
+  if (plain) return read_plain(path, *plain, part, element, out);
   std::size_t slot = 0;
   for_each_block(part, element, [&](const Part& block) {
     (void)receive();
@@ -143,13 +150,38 @@ void RemoteFile::read(const std::string& path, const Part& part, Element element
   });
 }
 
-void RemoteFile::read_directly(const std::string& path, std::uint64_t place, std::size_t bytes, std::byte* out) const {
+// A piece at a time, so that it is converted while the processor's cache has it.
+void RemoteFile::read_plain(const std::string& path, const PlainElements& elements, const Part& part, Element element,
+                            std::byte* out) {
+  constexpr std::size_t kPiece = 32 << 10;  // elements
+  quiet_errors();
+  if (elements.type >= plain_types().size()) process_->throw_damaged("it answers nonsense");
+  const hid_t stored = plain_types()[elements.type];
+  const hid_t wanted = memory_type_of(element);
+  const std::size_t from_bytes = H5Tget_size(stored);
+  const std::size_t to_bytes = bytes_of(element);
+  const std::uint64_t count = part.rows * part.cols;
+  const std::uint64_t begin = elements.place + part.first * part.cols * from_bytes;
+  if (H5Tequal(stored, wanted) > 0) return read_bytes(path, begin, {out, count * to_bytes});
+  scratch_.resize(kPiece * from_bytes);
+  for (std::uint64_t done = 0; done < count; done += kPiece) {
+    const std::size_t piece = std::min<std::uint64_t>(kPiece, count - done);
+    std::byte* to = out + done * to_bytes;
+    std::byte* from = from_bytes <= to_bytes ? to : scratch_.data();
+    read_bytes(path, begin + done * from_bytes, {from, piece * from_bytes});
+    if (H5Tconvert(stored, wanted, piece, from, nullptr, H5P_DEFAULT) < 0)
+      throw_data_error(name_, path, "cannot be converted: " + last_error());
+    if (from != to) std::memcpy(to, from, piece * to_bytes);
+  }
+}
+
+void RemoteFile::read_bytes(const std::string& path, std::uint64_t place, std::span<std::byte> out) const {
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0 || place > static_cast<std::uint64_t>(status.st_size) ||
-      bytes > static_cast<std::uint64_t>(status.st_size) - place)
+      out.size() > static_cast<std::uint64_t>(status.st_size) - place)
     throw_data_error(name_, path, "cannot be read: its elements lie behind the end of the file");
-  for (std::size_t done = 0; done < bytes;) {
-    const ssize_t count = ::pread(descriptor_, out + done, bytes - done, static_cast<off_t>(place + done));
+  for (std::size_t done = 0; done < out.size();) {
+    const ssize_t count = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(place + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_data_error(name_, path, fmt::format("cannot be read: {}", std::strerror(errno)));
     if (count == 0) throw_data_error(name_, path, "cannot be read: the file became shorter");

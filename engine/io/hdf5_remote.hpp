@@ -38,7 +38,9 @@ class RemoteFile {
   static void serve(const std::string& path, Channel& channel, std::span<std::byte> shared);
   static Message answer(const File& file, Message& request);
   static void send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared);
-  void read_directly(const std::string& path, std::uint64_t place, std::size_t bytes, std::byte* out) const;
+  void read_plain(const std::string& path, const PlainElements& elements, const Part& part, Element element,
+                  std::byte* out);
+  void read_bytes(const std::string& path, std::uint64_t place, std::span<std::byte> out) const;
   Message receive();
   Message ask(const Message& request);
   template <class Take>
@@ -47,6 +49,7 @@ class RemoteFile {
   std::string name_;
   int descriptor_;
   std::optional<ReaderProcess> process_;
+  std::vector<std::byte> scratch_;
 };
 
 }  // namespace gradloom::h5

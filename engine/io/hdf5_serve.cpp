@@ -130,7 +130,7 @@ Message RemoteFile::answer(const File& file, Message& request) {
   return message;
 }
 
-// Answers with the place of the elements in the file, or with 0 and then their blocks, each behind an answer of its
+// Answers with the place of plain elements in the file, or with 0 and then their blocks, each behind an answer of its
 // own.
 void RemoteFile::send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared) {
   OpenFile& open = *file.impl_;
@@ -145,11 +145,13 @@ void RemoteFile::send_elements(const File& file, Message& request, Channel& chan
   channel.send(guarded(open.name, [&] {
     const ReadSet& set = read_set(open, path);
     require_rows(open.name, path, set.info, part.first, part.rows, part.cols);
-    const std::optional<std::uint64_t> place = place_in_file(set, element);
-    in_blocks = !place;
+    const std::optional<PlainElements> plain = plain_elements(set);
+    in_blocks = !plain;
     Message message = done();
-    message.put(std::uint64_t{place.has_value()});
-    message.put(place.value_or(0));
+    message.put(std::uint64_t{plain.has_value()});
+    if (!plain) return message;
+    message.put(plain->place);
+    message.put(plain->type);
     return message;
   }));
   if (!in_blocks) return;
