@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,6 +15,7 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <new>
@@ -28,7 +28,8 @@ namespace {
 
 constexpr std::uint64_t kLongestMessage = 256 << 20;
 constexpr int kChildSocket = 3;
-constexpr double kBytesPerSecond = 16 << 20;  // a slow machine inflates and converts as many
+constexpr double kBytesPerSecond = 16 << 20;     // a slow machine inflates and converts as many
+constexpr double kIndexedPerSecond = 256 << 20;  // bytes of chunks whose index it walks through, were they small
 
 std::array<int, 2> socket_pair(const std::string& name) {
   std::array<int, 2> ends{};
@@ -118,7 +119,7 @@ std::string how_it_ended(pid_t child) {
   int status = 0;
   if (wait_for(child, &status, 0) != child) return "it crashes";  // somebody else waited for it, or SIGCHLD is ignored
   if (!WIFSIGNALED(status)) return "it gives up";
-  if (WTERMSIG(status) == SIGPROF) return fmt::format("it takes more than {} s of processor time", Limits::kSeconds);
+  if (WTERMSIG(status) == SIGPROF) return "it takes too much processor time";
   return fmt::format("signal {}, {}", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
 }
 
@@ -191,7 +192,12 @@ void Channel::close() {
   descriptor_ = -1;
 }
 
-Limits::Limits() : memory_before_(address_space_in_use()) { set_limit(RLIMIT_AS, memory_before_ + kMemoryBytes); }
+Limits::Limits(std::uint64_t file_bytes)
+    : memory_before_(address_space_in_use()),
+      seconds_(kSeconds + static_cast<double>(file_bytes) / kIndexedPerSecond),
+      seconds_left_(seconds_) {
+  set_limit(RLIMIT_AS, memory_before_ + kMemoryBytes);
+}
 
 void Limits::start_work() {
   const itimerval timer = timer_of(std::max(seconds_left_, 1e-3));
@@ -214,7 +220,7 @@ void Limits::allow(std::uint64_t bytes) {
   set_limit(RLIMIT_AS, memory_before_ + kMemoryBytes + kCopies * std::min(allowed_, RLIM_INFINITY / 16));
   const bool was_working = working_;
   if (was_working) end_work();
-  seconds_left_ = std::min(seconds_left_, kSeconds) + static_cast<double>(bytes) / kBytesPerSecond;
+  seconds_left_ = std::min(seconds_left_, seconds_) + static_cast<double>(bytes) / kBytesPerSecond;
   if (was_working) start_work();
 }
 

@@ -62,8 +62,9 @@ class Limits {
   static constexpr std::uint64_t kMemoryBytes = 512 << 20;  ///< beside what allow() adds
   static constexpr double kSeconds = 2;                     ///< of processor time, over all requests
 
-  /// Sets them for this process, on top of what it has already.
-  Limits();
+  /// Sets them for this process, on top of the memory that it has already. Large files get more time: their indices of
+  /// chunks are long.
+  explicit Limits(std::uint64_t file_bytes);
   void start_work();  ///< processor time counts
   void end_work();
   /// More room and time, for work on `bytes` bytes of elements.
@@ -74,7 +75,8 @@ class Limits {
  private:
   std::uint64_t memory_before_;
   std::uint64_t allowed_ = 0;
-  double seconds_left_ = kSeconds;
+  double seconds_;
+  double seconds_left_;
   bool working_ = false;
 };
 

@@ -38,6 +38,8 @@ class RemoteFile {
   static void serve(const std::string& path, Channel& channel, std::span<std::byte> shared);
   static Message answer(const File& file, Message& request);
   static void send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared);
+  static void send_blocks(OpenFile& file, const std::string& path, const Part& part, Element element, Channel& channel,
+                          std::span<std::byte> shared);
   void read_plain(const std::string& path, const PlainElements& elements, const Part& part, Element element,
                   std::byte* out);
   void read_bytes(const std::string& path, std::uint64_t place, std::span<std::byte> out) const;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <filesystem>
 #include <new>
 
 #include "engine/io/hdf5_protocol.hpp"
@@ -63,7 +64,9 @@ Message guarded(const std::string& path, const Work& work) {
 }  // namespace
 
 void RemoteFile::serve(const std::string& path, Channel& channel, std::span<std::byte> shared) {
-  Limits limits;
+  std::error_code unknown;
+  const std::uintmax_t file_bytes = std::filesystem::file_size(path, unknown);
+  Limits limits(unknown ? 0 : file_bytes);
   std::optional<File> file;
   limits.start_work();
   const Message opened = guarded(path, [&] {
@@ -130,8 +133,7 @@ Message RemoteFile::answer(const File& file, Message& request) {
   return message;
 }
 
-// Answers with the place of plain elements in the file, or with 0 and then their blocks, each behind an answer of its
-// own.
+// Answers with the place of plain elements in the file, or with 0 and then the blocks.
 void RemoteFile::send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared) {
   OpenFile& open = *file.impl_;
   (void)request.number();
@@ -146,31 +148,34 @@ void RemoteFile::send_elements(const File& file, Message& request, Channel& chan
     const ReadSet& set = read_set(open, path);
     require_rows(open.name, path, set.info, part.first, part.rows, part.cols);
     const std::optional<PlainElements> plain = plain_elements(set);
-    in_blocks = !plain;
     Message message = done();
     message.put(std::uint64_t{plain.has_value()});
-    if (!plain) return message;
-    message.put(plain->place);
-    message.put(plain->type);
+    if (plain) message.put(plain->place);
+    if (plain) message.put(plain->type);
+    in_blocks = !plain;
     return message;
   }));
-  if (!in_blocks) return;
+  if (in_blocks) send_blocks(open, path, part, element, channel, shared);
+}
+
+// Each behind an answer of its own, the last one behind an error where one cannot be read.
+void RemoteFile::send_blocks(OpenFile& file, const std::string& path, const Part& part, Element element,
+                             Channel& channel, std::span<std::byte> shared) {
   std::size_t count = 0;
-  bool alright = true;
+  bool going_on = true;
   for_each_block(part, element, [&](const Part& block) {
-    if (!alright || (count >= ReaderProcess::kSlots && !channel.receive())) {
-      alright = false;
-      return;
-    }
+    // A slot is free at first, and again when its block was taken.
+    if (going_on && count >= ReaderProcess::kSlots) going_on = channel.receive().has_value();
+    if (!going_on) return;
     std::byte* slot = shared.data() + count++ % ReaderProcess::kSlots * ReaderProcess::kSlotBytes;
-    const Message message = guarded(open.name, [&] {
-      alright = false;
-      open.allow(block.rows * block.cols * bytes_of(element));
-      read_part(open, path, read_set(open, path), block, element, slot);
-      alright = true;
+    going_on = false;
+    const Message message = guarded(file.name, [&] {
+      file.allow(block.rows * block.cols * bytes_of(element));
+      read_part(file, path, read_set(file, path), block, element, slot);
+      going_on = true;
       return done();
     });
-    channel.send(message);
+    going_on = channel.send(message) && going_on;
   });
 }
 

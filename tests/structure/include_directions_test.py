@@ -41,7 +41,7 @@ HOMES = {
 }
 
 STANDARD = re.compile(r"[a-z0-9_]+$")  # <vector>, <cstdint>: no slash, no extension
-SYSTEM = re.compile(r"(sys|netinet|linux)/\w+\.h$|(unistd|fcntl|sched|signal|glob|dirent|poll|termios|time|errno)\.h$")
+SYSTEM = re.compile(r"(sys|netinet|linux)/\w+\.h$|(unistd|fcntl|sched|signal|glob|dirent|poll|termios|time|errno|malloc)\.h$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', re.MULTILINE)
 
 
