@@ -103,8 +103,8 @@ void dump_nothing() {
 
 // Buffers of chunks come and go: pages that are given back are zeroed anew each time.
 void keep_memory() {
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that the C library allows
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 pid_t wait_for(pid_t child, int* status, int options) {

@@ -280,7 +280,10 @@ std::optional<PlainElements> plain_elements(const ReadSet& set) {
   const Handle creation(H5Dget_create_plist(set.dataset.id()), H5Pclose);
   if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS) return std::nullopt;
   const haddr_t place = H5Dget_offset(set.dataset.id());
-  if (place == HADDR_UNDEF) return std::nullopt;
+  const Handle file(H5Iget_file_id(set.dataset.id()), H5Fclose);
+  haddr_t end = 0;  // of what the file says it uses; the library refuses to read behind it
+  if (place == HADDR_UNDEF || H5Fget_eoa(file.id(), &end) < 0 || place > end || promised_bytes(set.info) > end - place)
+    return std::nullopt;
   const Handle type(H5Dget_type(set.dataset.id()), H5Tclose);
   const auto types = plain_types();
   const auto found = std::find_if(types.begin(), types.end(), [&](hid_t t) { return H5Tequal(t, type.id()) > 0; });
