@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one list of Debian and Ubuntu packages. `apps/packages.sh GROUP...` installs what is missing of the groups
-# `build`, `test` and `lint`; it is silent and needs neither root nor a network where nothing is missing.
+# `build`, `test`, `lint` and `fuzz`; it is silent and needs neither root nor a network where nothing is missing.
 set -euo pipefail
 
 declare -A groups=(
@@ -8,7 +8,9 @@ declare -A groups=(
            libhdf5-dev librandom123-dev libhwy-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev"
   [test]="git catch2 python3 python3-h5py python3-numpy python3-torch"
   [lint]="clang-format-14 clang-tidy-14"  # the style is pinned to one version: others format differently
+  [fuzz]="clang-14 libclang-rt-14-dev"    # libFuzzer and its sanitizers
 )
+pinned=" ${groups[lint]} ${groups[fuzz]} "
 
 is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 has_candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
@@ -40,8 +42,8 @@ echo "Installing ${#missing[@]} packages with apt: ${missing[*]}"
 apt_get update
 wanted=()
 for package in "${missing[@]}"; do
-  # A newer system may no longer have the pinned style checkers: tests/lint.sh says so and skips.
-  if [[ " ${groups[lint]} " == *" $package "* ]] && ! has_candidate "$package"; then continue; fi
+  # A newer system may no longer have the pinned tools: tests/lint.sh and tests/fuzz/run.sh say so and skip.
+  if [[ $pinned == *" $package "* ]] && ! has_candidate "$package"; then continue; fi
   wanted+=("$package")
 done
 [[ ${#wanted[@]} -eq 0 ]] || apt_get install -y --no-install-recommends "${wanted[@]}"

@@ -2,7 +2,7 @@
 # Installs what is missing, builds, and runs every test.
 #   tests/run.sh          release, AddressSanitizer + UBSan, ThreadSanitizer, lint
 #   tests/run.sh --fast   release only
-#   tests/run.sh --all    the long tests too (ctest label `soak`)
+#   tests/run.sh --all    the long tests too (ctest label `soak`), a minute of each fuzzer among them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,9 @@ case "$mode" in
   *) echo "usage: tests/run.sh [--fast | --all]" >&2; exit 2 ;;
 esac
 
-apps/packages.sh build test lint
+groups=(build test lint)
+[[ $mode == --all ]] && groups+=(fuzz)
+apps/packages.sh "${groups[@]}"
 command -v ccache >/dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=ccache
 jobs=$(nproc)
 passed=() failed=()

@@ -54,14 +54,17 @@ float half_to_float(std::uint16_t bits) {
 struct Half {
   std::uint16_t bits;
 };
-enum class Byte : std::uint8_t {};  // of a bool: whatever is not 0 is true
+enum class Bool : std::uint8_t {};  // whatever is not 0 is true
+enum class Int8 : std::int8_t {};   // std::int8_t is a character to the compiler
 
 template <class Stored>
 auto value_of(Stored stored) {
   if constexpr (std::is_same_v<Stored, Half>)
     return half_to_float(stored.bits);
-  else if constexpr (std::is_same_v<Stored, Byte>)
-    return static_cast<std::uint8_t>(stored != Byte{0} ? 1 : 0);
+  else if constexpr (std::is_same_v<Stored, Bool>)
+    return static_cast<std::uint8_t>(stored != Bool{0} ? 1 : 0);
+  else if constexpr (std::is_same_v<Stored, Int8>)
+    return static_cast<std::int16_t>(stored);
   else
     return stored;
 }
@@ -92,9 +95,9 @@ template <class T>
 void convert_as(NpyType type, const char* raw, std::size_t count, bool swap, T* out, std::size_t stride) {
   switch (type) {
     case NpyType::kBool:
-      return convert<Byte>(raw, count, swap, out, stride);
+      return convert<Bool>(raw, count, swap, out, stride);
     case NpyType::kInt8:
-      return convert<std::int8_t>(raw, count, swap, out, stride);
+      return convert<Int8>(raw, count, swap, out, stride);
     case NpyType::kInt16:
       return convert<std::int16_t>(raw, count, swap, out, stride);
     case NpyType::kInt32:

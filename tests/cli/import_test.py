@@ -26,8 +26,10 @@ def random_array(dtype, shape, seed):
         values = bits.view(dtype.newbyteorder("=")).reshape(shape)
         values[~np.isfinite(values)] = np.finfo(dtype).tiny / 2  # subnormal
         return values.astype(dtype)
-    bounds = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    values = random.integers(*bounds, size=shape, endpoint=True, dtype=np.dtype("u1") if dtype.kind == "b" else dtype.newbyteorder("="))
+    if dtype.kind == "b":
+        return random.integers(0, 2, size=shape).astype(dtype)
+    bounds = np.iinfo(dtype).min, np.iinfo(dtype).max
+    values = random.integers(*bounds, size=shape, endpoint=True, dtype=dtype.newbyteorder("="))
     values.flat[:2] = bounds
     return values.astype(dtype)
 
@@ -109,8 +111,8 @@ class Import(CliTest):
         x = np.asfortranarray(np.random.default_rng(3).normal(size=(60, 4)))
         np.save(self.folder / "x.npy", x)
         np.save(self.folder / "y.npy", np.arange(60, dtype=">i2") % 3)
-        self.run_program("import", "x.npy", "y.npy", "--classify", "--scale", "0.5", "--split", "0.7,0.3", "--seed", "4",
-                         "--output", "t.h5")
+        self.run_program("import", "x.npy", "y.npy", "--classify", "--scale", "0.5", "--split", "0.7,0.3", "--seed",
+                         "4", "--output", "t.h5")
         parts = [(self.read(f"t.{part}.h5", "x"), self.read(f"t.{part}.h5", "y")) for part in ("train", "test")]
         self.assertEqual([len(part[0]) for part in parts], [42, 18])
         row_of = {row.tobytes(): i for i, row in enumerate(x * 0.5)}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the fuzzers with Clang 14 and runs one after the other; ends with 1 where one of them found something.
 #   tests/fuzz/run.sh [AMOUNT [NAME...]]
-# AMOUNT of each: "60s" or a number of executions (default 30s). NAME: config, csv, ... (default: all). What a run learns
-# stays in build/fuzz/corpus for the next one; findings are in build/fuzz/findings.
+# AMOUNT of each: "60s" or a number of executions (default 30s). NAME: config, csv, ... (default: all). What a run
+# learns stays in build/fuzz/corpus for the next one; findings are in build/fuzz/findings.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
