@@ -28,7 +28,7 @@ std::vector<std::string> attribute_names(const OpenFile& file, const std::string
 StoredValue stored_set(const OpenFile& file, const std::string& path) {
   const Handle object = open_object(file, path);
   if (H5Iget_type(object.id()) != H5I_DATASET) throw_data_error(file.name, path, "is not a data set");
-  StoredValue value{describe(file.name, path, file.id(), object.id()), {}};
+  StoredValue value{describe(file, path, object.id()), {}};
   std::size_t bytes = value.info.type_bytes;
   for (const std::uint64_t n : value.info.shape) bytes *= n;  // describe() has held the product to the file's size
   value.bytes.resize(bytes);

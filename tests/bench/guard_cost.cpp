@@ -69,7 +69,7 @@ int main() {
   bool finite = true;
   for (int round = 0; round < kRounds; ++round) {
     float* const w = state.parameters.data();
-    steps.push_back(microseconds([&] { step.run(x.view(), y.view(), {1e-3, 1}); }));
+    steps.push_back(microseconds([&] { step.run(x.view(), y.view(), {1e-3, 1}, {}); }));
     finite = finite && step.diverged_layer() < 0;
     const auto with = [&] {
       checked.push_back(
