@@ -93,8 +93,8 @@ class File {
   template <class T>
   void read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const;
 
-  /// For files in memory: `group` and all that is below it, each item behind what holds it, otherwise by name. DataError where groups nest
-  /// deeper than any file of ours (hard links may form a circle).
+  /// For files in memory: `group` and all that is below it, each item behind what holds it, otherwise by name.
+  /// DataError where groups nest deeper than any file of ours (hard links may form a circle).
   [[nodiscard]] std::vector<TreeItem> tree(const std::string& group) const;
   /// For files in memory: of a data set or attribute, every bit as stored. Refuses what info() refuses.
   [[nodiscard]] StoredValue stored_value(const TreeItem& item) const;
