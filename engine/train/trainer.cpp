@@ -158,13 +158,16 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     require_same_environment(*checkpoint, *resume_point, config, observers);
   }
 
+  std::optional<AlignedBuffer<T>> initial;  // read before there are threads: a file is opened by a process of its own
+  if (!checkpoint) initial = given_parameters<T>(config, data.layout(config));
+
   Arena arena(thread_count(config));
   CheckpointWriter<T> writer(config, data, folder, observers);
   TrainingRun<T> run(config, data, arena, observers, writer, {options.stop, options.checkpoint_requests});
   if (checkpoint)
     run.restore(std::move(*checkpoint), *resume_point);
-  else if (auto parameters = given_parameters<T>(config, run.network().layout()))
-    run.start_from(std::move(*parameters));
+  else if (initial)
+    run.start_from(std::move(*initial));
   writer.require_room();
   folder.begin(config, from, observers);
   if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
@@ -257,12 +260,13 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   const RunData<T> data =
       prepare_run_data<T>(config, std::move(training),
                           validation != nullptr ? std::optional<Dataset<T>>(*validation) : std::nullopt, std::nullopt);
+  auto parameters = given_parameters<T>(config, data.layout(config));
   Arena arena(thread_count(config));
   ObserverList observers;
   observers.add(observer);
   BestInMemory<T> best(config.train.on_divergence == OnDivergence::kRollback);
   TrainingRun<T> run(config, data, arena, observers, best);
-  if (auto parameters = given_parameters<T>(config, run.network().layout())) run.start_from(std::move(*parameters));
+  if (parameters) run.start_from(std::move(*parameters));
   observers.on_start(run.start_report());
   EndReport end;
   arena.run([&] { end = run.run(); });
