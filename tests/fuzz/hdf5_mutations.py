@@ -329,6 +329,17 @@ def run(folder, arguments):
     return Outcome(status, time.monotonic() - start, usage.ru_maxrss, text)
 
 
+def run_again(folder, arguments):
+    """Runs anew up to three times where it takes too long: a busy machine may stand still, a mutant that hangs does so
+    every time."""
+    for _ in range(3):
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        outcome = run(folder, arguments)
+        if outcome.status is not None:
+            break
+    return outcome
+
+
 def finding(command, outcome, memory_kib):
     """What is wrong with this outcome; empty where nothing is."""
     if outcome.status is None:
@@ -391,8 +402,7 @@ def main():
             command = command_of(seed, chance.randrange(1 << 16))
             data = mutant(seed, chance)
             (folder / "mutant.h5").write_bytes(data)
-            shutil.rmtree(folder / "run", ignore_errors=True)
-            outcome = run(folder, COMMANDS[command])
+            outcome = run_again(folder, COMMANDS[command])
             counts[command, outcome.status] += 1
             slowest, largest = max(slowest, outcome.seconds), max(largest, outcome.kib)
             if what := finding(command, outcome, 1024 * options.memory):
