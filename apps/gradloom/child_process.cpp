@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,9 +69,8 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::str
     : signals_(signals) {
   std::vector<std::string> all = {"gradloom"};
   all.insert(all.end(), words.begin(), words.end());
-  std::vector<char*> pointers;
-  for (std::string& word : all) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
+  std::vector<char*> pointers(all.size() + 1, nullptr);  // exec wants a null at the end
+  std::transform(all.begin(), all.end(), pointers.begin(), [](std::string& word) { return word.data(); });
 
   const int nowhere = opened("/dev/null", O_RDWR);
   const int errors = opened(messages, O_WRONLY | O_CREAT | O_TRUNC);

@@ -40,6 +40,12 @@ void write_copy(gradloom::Config config, const std::string& run_dir, const std::
     throw gradloom::FileError(fmt::format("{}: cannot be written", path));
 }
 
+void remove_folder(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw gradloom::FileError(fmt::format("{}: cannot be removed: {}", path, error.message()));
+}
+
 /// The name of the newest step checkpoint: as the names are ordered. A temporary file starts with a dot.
 std::string newest_checkpoint(const std::string& run) {
   std::string newest;
@@ -94,7 +100,7 @@ const gradloom::EndReport& ResumeTrial::train_straight() {
     const double rate = static_cast<double>(straight_.step) / straight_.elapsed_seconds;
     const auto steps = std::max(straight_.step, static_cast<std::uint64_t>(rate * 60 * minutes));
     limits_.push_back(fmt::format("--train.max-steps={}", std::min(steps, config_.train.max_steps.value_or(steps))));
-    fs::remove_all(folder("straight"));
+    remove_folder(folder("straight"));
     start = Clock::now();
     train_until(Clock::time_point::max(), "straight", limits_, "straight run");
     straight_ = gradloom::last_end(folder("straight"));
@@ -107,13 +113,12 @@ const gradloom::EndReport& ResumeTrial::train_straight() {
   return straight_;
 }
 
-gradloom::RunComparison ResumeTrial::run_round() {
+std::vector<gradloom::FileComparison> ResumeTrial::run_round() {
+  remove_folder(folder(fmt::format("round-{}", rounds_)));
   const std::string name = fmt::format("round-{}", ++rounds_);
   train_in_pieces(name);
   show("");
-  gradloom::RunComparison comparison = gradloom::compare_runs(folder("straight"), folder(name));
-  if (comparison.differences.empty()) fs::remove_all(folder(name));
-  return comparison;
+  return gradloom::compare_runs(folder("straight"), folder(name));
 }
 
 /// Pieces with what decides no bit: threads, prefetch, and how often a checkpoint is due.

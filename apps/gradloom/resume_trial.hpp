@@ -30,9 +30,9 @@ class ResumeTrial {
   /// config trains no step.
   const gradloom::EndReport& train_straight();
 
-  /// Trains once more, in pieces, to the same end, and compares. Call after train_straight(). The folder of a round
-  /// that is the same is removed. Error as above.
-  gradloom::RunComparison run_round();
+  /// Trains once more, in pieces, to the same end, and compares. Call after train_straight(). The round's folder goes
+  /// with the next round. Error as above.
+  std::vector<gradloom::FileComparison> run_round();
 
   [[nodiscard]] std::uint64_t landed() const { return landed_; }
   /// Of the landed kills: those before which the piece had written a new checkpoint.

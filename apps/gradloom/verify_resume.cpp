@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <random>
 
@@ -12,7 +13,9 @@
 
 namespace {
 
-constexpr std::size_t kDifferencesShown = 20;
+constexpr std::size_t kDifferencesShown = 5;  // of a file
+
+using Comparison = std::vector<gradloom::FileComparison>;
 
 TrialOptions options_of(const Arguments& arguments) {
   TrialOptions options;
@@ -24,23 +27,34 @@ TrialOptions options_of(const Arguments& arguments) {
   return options;
 }
 
-void print_differences(const gradloom::RunComparison& comparison, const std::string& scratch) {
-  const auto& lines = comparison.differences;
+bool same(const Comparison& files) {
+  return std::all_of(files.begin(), files.end(), [](const auto& file) { return file.differences.empty(); });
+}
+
+std::string names(const Comparison& files) {
+  std::vector<std::string> names;
+  for (const gradloom::FileComparison& file : files) names.push_back(file.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+void print_differences(const Comparison& files) {
   print("DIFFERENT: straight run against run in pieces\n");
-  for (std::size_t i = 0; i < std::min(lines.size(), kDifferencesShown); ++i) print("  " + lines[i] + "\n");
-  if (lines.size() > kDifferencesShown) print(fmt::format("  and {} more\n", lines.size() - kDifferencesShown));
-  print(fmt::format("both runs are kept in {}\n", scratch));
+  for (const auto& [name, lines] : files) {
+    for (std::size_t i = 0; i < std::min(lines.size(), kDifferencesShown); ++i)
+      print(fmt::format("  {}: {}\n", name, lines[i]));
+    if (lines.size() > kDifferencesShown) print(fmt::format("  {}: {} more\n", name, lines.size() - kDifferencesShown));
+  }
 }
 
 /// Rounds until all kills have landed, or until one is not as the straight run is.
-gradloom::RunComparison run_rounds(ResumeTrial& trial, std::uint64_t kills) {
-  gradloom::RunComparison comparison;
-  while (trial.landed() < kills && comparison.differences.empty()) comparison = trial.run_round();
-  return comparison;
+Comparison run_rounds(ResumeTrial& trial, std::uint64_t kills) {
+  Comparison files;
+  while (trial.landed() < kills && same(files)) files = trial.run_round();
+  return files;
 }
 
 /// What fails where the straight run did not is worth looking at, so its files stay.
-gradloom::RunComparison run_rounds_or_keep(ResumeTrial& trial, std::uint64_t kills, ScratchFolder& scratch) {
+Comparison run_rounds_or_keep(ResumeTrial& trial, std::uint64_t kills, ScratchFolder& scratch) {
   try {
     return run_rounds(trial, kills);
   } catch (const gradloom::Error& error) {
@@ -58,19 +72,20 @@ int verify_resume(const gradloom::Config& config, const TrialOptions& options) {
   const gradloom::EndReport straight = trial.train_straight();
   print(fmt::format("{}straight run: {} steps in {:.1f} s ({})\n", options.terminal ? "\r\x1b[K" : "", straight.step,
                     straight.elapsed_seconds, straight.reason));
-  const gradloom::RunComparison comparison = run_rounds_or_keep(trial, options.kills, scratch);
+  const Comparison files = run_rounds_or_keep(trial, options.kills, scratch);
   print(fmt::format("in pieces: {} kills landed, {} of them behind a new checkpoint; {} round{}, threads {}, seed {}\n",
                     trial.landed(), trial.progressed(), trial.rounds(), trial.rounds() == 1 ? "" : "s",
                     fmt::join(trial.threads(), " "), options.seed));
-  if (comparison.differences.empty()) {
-    print(fmt::format("same bits: {}\n", fmt::join(comparison.compared, ", ")));
+  if (same(files)) {
+    print(fmt::format("same bits: {}\n", names(files)));
     return 0;
   }
   scratch.keep();
-  print_differences(comparison, scratch.path());
-  throw gradloom::Error(fmt::format(
-      "a resumed run differs from one that was not interrupted, in {} places; send {} to who maintains this build",
-      comparison.differences.size(), scratch.path()));
+  print_differences(files);
+  throw gradloom::Error(
+      fmt::format("a run in pieces differs from one without interruption, which is a defect of gradloom unless data or "
+                  "config changed meanwhile; both are kept in {}",
+                  scratch.path()));
 }
 
 int run(const Arguments& arguments) {

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
-#include <utility>
+#include <tuple>
 
 #include "engine/report/metrics_read.hpp"
 #include "gradloom/compare.hpp"
@@ -15,7 +16,9 @@ using Json = nlohmann::ordered_json;
 struct LineKey {
   std::uint64_t step;
   bool epoch;  // the epoch's line stands behind that of its last step
-  auto operator<=>(const LineKey&) const = default;
+  friend bool operator<(const LineKey& a, const LineKey& b) {
+    return std::tie(a.step, a.epoch) < std::tie(b.step, b.epoch);
+  }
 };
 
 std::string name_of(const LineKey& key) {

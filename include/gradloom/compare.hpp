@@ -16,13 +16,14 @@ std::vector<std::string> checkpoint_differences(const std::string& first, const 
 /// twice, out of order or cut off in either. A line each. FileError where a file cannot be read.
 std::vector<std::string> metrics_differences(const std::string& first, const std::string& second);
 
-struct RunComparison {
-  std::vector<std::string> compared;     ///< names of the files that were compared
-  std::vector<std::string> differences;  ///< a line each, the file's name first; empty where the runs are the same
+/// What two runs have of one file.
+struct FileComparison {
+  std::string name;                      ///< "metrics.jsonl", "step-000000000600.h5"
+  std::vector<std::string> differences;  ///< a line each
 };
 
-/// Compares two run folders: the step checkpoints that both kept, the last one and best.h5, which both must have, and
-/// metrics.jsonl. A damaged checkpoint is a difference.
-RunComparison compare_runs(const std::string& first, const std::string& second);
+/// Compares two run folders: metrics.jsonl, the step checkpoints that both kept, the last one and best.h5, which both
+/// must have or lack. A damaged checkpoint is a difference. Returns an entry for each file that was looked at.
+std::vector<FileComparison> compare_runs(const std::string& first, const std::string& second);
 
 }  // namespace gradloom

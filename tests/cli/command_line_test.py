@@ -6,7 +6,7 @@ import unittest
 
 from support import PROGRAM, CliTest
 
-COMMANDS = ["train", "evaluate", "predict", "import", "generate", "inspect", "verify", "check"]
+COMMANDS = ["train", "evaluate", "predict", "import", "generate", "inspect", "verify", "check", "verify-resume"]
 
 
 class CommandLine(CliTest):

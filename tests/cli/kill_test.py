@@ -1,10 +1,12 @@
 """A run that is killed at random moments, and resumed on other numbers of threads, ends as the undisturbed run does.
 
-GRADLOOM_KILLS: how many kills (25).
+GRADLOOM_KILLS: how many kills must land (25). A round is one run, killed up to 25 times; there are as many rounds as it
+takes.
 """
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +15,7 @@ import unittest
 from support import CliTest
 
 KILLS = int(os.environ.get("GRADLOOM_KILLS", "25"))
+KILLS_A_ROUND = 25
 
 # Checkpoints at every third step, often in the middle of an epoch: most kills hit a write, a link or a removal.
 EXTRA = """log-every = 1
@@ -28,36 +31,46 @@ keep-last = 2
 keep-best = 2
 """
 
+OPTIONS = (f"--train.epochs={4 * KILLS_A_ROUND}", "--quiet")
+
 
 class Kills(CliTest):
-    def setUp(self):
-        super().setUp()
-        self.regression(EXTRA)
-        self.options = (f"--train.epochs={4 * KILLS}", "--quiet")
-
     def test_kills_at_random_moments(self):
+        self.regression(EXTRA)
         start = time.monotonic()
-        self.run_program("train", "c.ini", "--run.dir=whole", *self.options)
-        session = 0.05 + 2 * (time.monotonic() - start) / KILLS  # so that the kills spread over the run
-        moments = random.Random(1)
-        for _ in range(KILLS):
-            if not self.train_and_kill(moments.uniform(0, session), moments):
-                break
-        self.run_program("train", "c.ini", "--run.dir=run", "--resume", *self.options)
-        self.assert_same_files()
-        self.assert_same_log()
+        self.run_program("train", "c.ini", "--run.dir=whole", *OPTIONS)
+        self.session = 0.05 + 2 * (time.monotonic() - start) / KILLS_A_ROUND  # so that the kills spread over the run
+        self.moments = random.Random(1)
+        landed = rounds = 0
+        while landed < KILLS:
+            landed += self.kill_one_run(min(KILLS - landed, KILLS_A_ROUND))
+            rounds += 1
+            self.run_program("train", "c.ini", "--run.dir=run", "--resume", *OPTIONS)
+            self.assert_same_files()
+            self.assert_same_log()
+            shutil.rmtree(self.folder / "run")
+        self.assertEqual(landed, KILLS)
+        print(f"{landed} kills in {rounds} rounds: {time.monotonic() - start:.0f} s")
 
-    def train_and_kill(self, seconds, moments):
+    def kill_one_run(self, kills):
+        """Resumes a run and kills it, `kills` times, or until it is complete. Returns how many kills landed."""
+        for landed in range(kills):
+            if not self.train_and_kill(self.moments.uniform(0, self.session)):
+                return landed
+        return kills
+
+    def train_and_kill(self, seconds):
         """False where the run was complete before the kill."""
-        threads, prefetch = moments.choice((1, 2, 3, 8)), moments.choice((0, 2))
-        process = self.start("train", "c.ini", "--run.dir=run", "--resume", f"--train.threads={threads}",
-                             f"--data.prefetch={prefetch}", *self.options)
+        process = self.start("train", "c.ini", "--run.dir=run", "--resume",
+                             f"--train.threads={self.moments.randint(1, 8)}",
+                             f"--data.prefetch={self.moments.choice((0, 2))}", *OPTIONS)
         try:
             process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
         out, err = process.communicate(timeout=100)
         self.assertIn(process.returncode, (0, -signal.SIGKILL), out + err)
+        self.assertEqual(err, "", "a damaged checkpoint, most likely")
         return process.returncode != 0
 
     def assert_same_files(self):
