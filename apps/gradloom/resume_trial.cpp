@@ -128,6 +128,8 @@ ResumeTrial::Words ResumeTrial::piece_words(double mean_seconds) const {
   const std::uint64_t every = std::max<std::uint64_t>(static_cast<std::uint64_t>(steps), 1);
   Words words = limits_;
   words.emplace_back("--resume");
+  // What a diverged run goes back to hangs on where its checkpoints stand: those stay as the config has them.
+  if (config_.train.on_divergence == gradloom::OnDivergence::kRollback) return words;
   words.push_back(
       fmt::format("--checkpoint.every-steps={}", std::min(every, config_.checkpoint.every_steps.value_or(every))));
   return words;

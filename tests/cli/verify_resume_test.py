@@ -73,6 +73,18 @@ class SameBits(VerifyResume):
         self.assertIn("in pieces: 8 kills landed", out)
         self.assertIn("same bits: ", out)
 
+    def test_a_run_that_goes_back_after_a_divergence(self):
+        self.regression("""on-divergence = rollback
+[data]
+valid-fraction = 0.2
+[checkpoint]
+every-epochs = 3
+""")
+        out, err = self.run_program("verify-resume", "c.ini", "--kills=4", "--seed=2", "--train.epochs=400",
+                                    "--model.layer=1 linear", "--optimizer.learning-rate=2.6")
+        self.assertIn("warning: training diverged in step", err)
+        self.assertIn("same bits: ", out)
+
     def test_without_validation_there_is_no_best(self):
         self.regression("[optimizer]\nmomentum = 0.5\n")
         out, _ = self.run_program("verify-resume", "c.ini", "--kills=2", "--train.epochs=200",
