@@ -77,6 +77,7 @@ class Limits {
   std::uint64_t allowed_ = 0;
   double seconds_;
   double seconds_left_;
+  double started_ = 0;
   bool working_ = false;
 };
 

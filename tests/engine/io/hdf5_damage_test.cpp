@@ -166,6 +166,20 @@ TEST_CASE("Shapes of no element, and filters twice over, do not promise for noth
   CHECK_THAT(refusal("twice"), has_text("/twice is deflated more than once"));
 }
 
+TEST_CASE("Groups that hold each other without an end are given up", "[hdf5]") {
+  const TemporaryFolder folder;
+  {
+    const RawHdf5 raw(folder / "a.h5");
+    H5Lcreate_hard(raw.id(), "/", raw.id(), "circle", H5P_DEFAULT, H5P_DEFAULT);
+  }
+  const File file = File::open(folder / "a.h5");
+  const auto walk = [&] {
+    for (;;) (void)file.children("/circle/circle/circle");  // each takes less than a tick of the clock
+  };
+  CHECK_THAT(message_of<DataError>(walk),
+             has_text("a.h5: is damaged: the HDF5 library fails on it (it takes too much"));
+}
+
 TEST_CASE("Rows that are longer than a block come out whole", "[hdf5]") {
   const TemporaryFolder folder;
   const std::string layout = GENERATE("plain", "converted", "chunked");
