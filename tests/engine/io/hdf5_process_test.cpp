@@ -138,7 +138,8 @@ TEST_CASE("A process that eats memory is refused it", "[hdf5]") {
     std::free(block);
   });
   try {
-    CHECK(process.receive().text() == "refused");
+    const std::string found = process.receive().text();
+    CHECK(found == "refused");
   } catch (const DataError& error) {  // AddressSanitizer ends the process instead
     CHECK_THAT(error.what(), has_text("a.h5: is damaged"));
   }
