@@ -94,7 +94,8 @@ class HeaderParser {
     skip_blanks();
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-    if (error != std::errc()) refuse_header();
+    const bool leading_zero = rest_.starts_with('0') && end - rest_.data() > 1;  // no number in Python
+    if (error != std::errc() || leading_zero) refuse_header();
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     if (rest_.starts_with('L')) rest_.remove_prefix(1);  // NumPy under Python 2 wrote 3L
     return value;

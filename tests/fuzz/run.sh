@@ -7,11 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 amount=${1:-30s}
-case "$amount" in
-  *[!0-9s]* | '' | s) echo "usage: tests/fuzz/run.sh [SECONDSs | EXECUTIONS [NAME...]]" >&2; exit 2 ;;
-  *s) limit=(-max_total_time="${amount%s}") ;;
-  *) limit=(-runs="$amount") ;;
-esac
+[[ $amount =~ ^[0-9]+s?$ ]] || { echo "usage: tests/fuzz/run.sh [SECONDSs | EXECUTIONS [NAME...]]" >&2; exit 2; }
+limit=(-runs="$amount")
+[[ $amount == *s ]] && limit=(-max_total_time="${amount%s}")
 shift || true
 command -v clang++-14 >/dev/null || { echo "fuzz: skipped, this system has no clang++-14"; exit 77; }
 

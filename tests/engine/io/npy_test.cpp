@@ -164,6 +164,7 @@ TEST_CASE("NPY headers that are no such dictionary are refused") {
         "{'descr': '<f8', 'fortran_order': True, 'shape': (3)}",
         "{'descr': '<f8', 'fortran_order': True, 'shape': (-3,)}",
         "{'descr': '<f8', 'fortran_order': True, 'shape': (18446744073709551616,)}",
+        "{'descr': '<f8', 'fortran_order': True, 'shape': (01,)}",
         "{'descr': '<f8', 'fortran_order': True, 'shape': (3,), 'more': 1}",
         "{'descr': '<f8', 'descr': '<f8', 'fortran_order': True, 'shape': (3,)}",
         "{'descr': '<f8', 'fortran_order': True, 'shape': (3,)} 1", "{'descr': '<f8"})
