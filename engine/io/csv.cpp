@@ -23,13 +23,10 @@ bool is_blank(char c) { return c == ' ' || c == '\r'; }
 
 }  // namespace
 
-// The whole of a small file, and a byte more so that its end is seen.
 CsvReader::CsvReader(const std::string& path, std::size_t block_bytes)
-    : input_(path), buffer_(static_cast<std::size_t>(std::min<std::uint64_t>(block_bytes, input_.most_bytes() + 1))) {
+    : input_(path), buffer_(input_.block_bytes(block_bytes)) {
   refill();
-  const std::string_view text(buffer_.data(), end_);
-  if (text.find('\0') != std::string_view::npos) refuse(1, "is not a text file in UTF-8 (it holds zero bytes)");
-  if (text.starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
+  if (std::string_view(buffer_.data(), end_).starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
   if (is_tab_separated(path))
     separator_ = '\t';
   else
@@ -134,7 +131,12 @@ bool CsvReader::refill() {
   const std::size_t wanted = buffer_.size() - end_;
   const std::size_t count = input_.read({buffer_.data() + end_, wanted});
   at_end_ = count < wanted;
+  const std::string_view text(buffer_.data(), end_ + count);
+  const std::size_t zero = text.find('\0', end_);
   end_ += count;
+  if (zero != std::string_view::npos)
+    refuse(line_ + static_cast<std::uint64_t>(std::count(text.begin(), text.begin() + zero, '\n')),
+           "is not a text file in UTF-8 (it holds zero bytes)");
   return true;
 }
 

@@ -17,18 +17,19 @@
 namespace gradloom {
 namespace {
 
-constexpr std::uint64_t kLeastBufferBytes = 4 << 10, kMostBufferBytes = 256 << 10;
+constexpr std::size_t kBufferBytes = 256 << 10;
 constexpr std::size_t kMostPerCall = 1 << 30;  // gzread counts in int
 // Deflate never inflates to more than 1032 times its size (zlib, "Technical Details": maximum compression factor).
 constexpr std::uint64_t kDeflateFactor = 1032;
 
 gzFile handle(void* file) { return static_cast<gzFile>(file); }
 
-// No larger than the file, which is small where many are opened.
-unsigned buffer_bytes(const std::string& path) {
+// As many bytes as a small file has, and one to see its end; `most` where it is larger, or no regular file.
+std::size_t bytes_up_to(const std::string& path, std::size_t most) {
+  constexpr std::uint64_t kLeast = 4 << 10;
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(path, error);
-  return static_cast<unsigned>(error ? kMostBufferBytes : std::clamp(size, kLeastBufferBytes, kMostBufferBytes));
+  return error ? most : static_cast<std::size_t>(std::min<std::uint64_t>(std::max(size + 1, kLeast), most));
 }
 
 }  // namespace
@@ -46,8 +47,8 @@ InputFile::InputFile(const std::string& path) : path_(path) {
     ::close(descriptor_);
     throw std::bad_alloc();  // the one reason that gzdopen has
   }
-  gzbuffer(opened, buffer_bytes(path));
   file_ = opened;
+  gzbuffer(opened, static_cast<unsigned>(bytes_up_to(path, kBufferBytes)));
 }
 
 InputFile::~InputFile() { gzclose_r(handle(file_)); }
@@ -83,6 +84,10 @@ std::size_t InputFile::read_at(std::uint64_t offset, std::span<char> out) {
     done += static_cast<std::size_t>(count);
   }
   return done;
+}
+
+std::size_t InputFile::block_bytes(std::size_t most) const {
+  return gzdirect(handle(file_)) != 0 ? bytes_up_to(path_, most) : most;
 }
 
 std::uint64_t InputFile::most_bytes() const {

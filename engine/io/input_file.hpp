@@ -24,6 +24,8 @@ class InputFile {
   std::size_t read_at(std::uint64_t offset, std::span<char> out);
   /// Bytes that the whole file can hold: its size, or for gzip what deflate can make of that at most.
   [[nodiscard]] std::uint64_t most_bytes() const;
+  /// A block for read(): `most` bytes, or, of a small file that is not gzipped, all of it and a byte to see its end.
+  [[nodiscard]] std::size_t block_bytes(std::size_t most) const;
 
  private:
   std::string path_;

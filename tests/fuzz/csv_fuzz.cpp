@@ -15,6 +15,7 @@ struct Table {
   std::vector<std::uint64_t> lines;
   std::vector<std::vector<std::string>> rows;
   char separator = 0;
+  bool refused = false;  // behind those rows
   bool operator==(const Table&) const = default;
 };
 
@@ -22,10 +23,14 @@ Table read_table(const std::string& path, std::size_t block_bytes) {
   CsvReader reader(path, block_bytes);
   Table table;
   table.separator = reader.separator();
-  for (CsvRecord record; reader.next(record);) {
-    table.lines.push_back(record.line);
-    table.rows.emplace_back(record.cells.begin(), record.cells.end());
-  }
+  const bool complete = accepted([&] {
+                          for (CsvRecord record; reader.next(record);) {
+                            table.lines.push_back(record.line);
+                            table.rows.emplace_back(record.cells.begin(), record.cells.end());
+                          }
+                          return true;
+                        }).has_value();
+  table.refused = !complete;
   return table;
 }
 
@@ -54,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (small) check_cells(*small);
   if (whole) check_cells(*whole);
   // A block that ends inside the first line may show another separator.
+  if (small) require(whole || small->refused, "what is refused at once is refused in blocks");
   if (small && whole && small->separator == whole->separator) require(*small == *whole, "blocks make no difference");
   return 0;
 }
