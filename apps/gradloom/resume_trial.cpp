@@ -30,7 +30,8 @@ constexpr const char* kWarning = "gradloom: warning: ";
 double seconds_since(Clock::time_point start) { return Seconds(Clock::now() - start).count(); }
 
 Clock::time_point after(double seconds) {
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds(seconds));
+  constexpr double kLongest = 1e6;  // far beyond any session, far within what the clock can count
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds(std::min(seconds, kLongest)));
 }
 
 void write_copy(gradloom::Config config, const std::string& run_dir, const std::string& path) {
@@ -64,7 +65,17 @@ std::vector<std::string> lines_of(const std::string& path) {
   return lines;
 }
 
-/// "1 to N threads", at least 8, so that a small machine is tried with more threads than cores.
+/// A message about a key names its line in the copy, of which the user knows nothing: it shall name the key's origin.
+std::string with_origin(const std::string& message, const std::string& copy, const gradloom::Config& config) {
+  const std::string start = copy + ":";
+  const std::size_t end = message.find(": ", start.size());
+  if (!message.starts_with(start) || end == std::string::npos) return message;
+  const std::string rest = message.substr(end + 2);
+  const auto origin = config.origins.find(rest.substr(0, rest.find_first_of(" :")));
+  return origin == config.origins.end() || origin->second == "default" ? rest : origin->second + ": " + rest;
+}
+
+/// At least 8, so that a small machine is tried with more threads than cores.
 std::size_t most_threads(const gradloom::Config& config) {
   const std::size_t own = config.train.threads > 0 ? config.train.threads : std::thread::hardware_concurrency();
   return std::clamp<std::size_t>(own, kThreads, 640);  // 640: as train.threads
@@ -137,11 +148,13 @@ ResumeTrial::Words ResumeTrial::piece_words(double mean_seconds) const {
 
 /// Moments are uniform from the start of the process to a limit by which the kills spread over the run, but no shorter
 /// than twice the start-up, so that at least every other kill hits the training. Where a piece left no new checkpoint,
-/// the next ones may last longer; where a run is complete without a kill, the next ones are no longer than it was.
+/// the next ones may last longer; where a run is complete without a kill, later kills come before it would be.
 void ResumeTrial::train_in_pieces(const std::string& name) {
   const double kills_left = static_cast<double>(options_.kills - landed_);
   const double training =
       std::min(std::max(2 * straight_.elapsed_seconds / kills_left, startup_seconds_), straight_.elapsed_seconds);
+  const double longest = std::min(startup_seconds_ + training, longest_piece_);
+  const std::uint64_t landed_before = landed_;
   const Words words = piece_words(training / 2);
   std::uniform_int_distribution<std::size_t> threads(1, most_threads(config_));
   std::uniform_real_distribution<double> moment(0, 1);
@@ -154,7 +167,11 @@ void ResumeTrial::train_in_pieces(const std::string& name) {
     threads_.insert(count);
     const std::string before = newest_checkpoint(folder(name));
     const std::string status = fmt::format("in pieces: {} of {} kills, round {}", landed_, options_.kills, rounds_);
-    if (train_until(after(moment(random_) * stretch * (startup_seconds_ + training)), name, piece, status)) return;
+    const Clock::time_point start = Clock::now();
+    if (train_until(after(moment(random_) * stretch * longest), name, piece, status)) {
+      if (landed_ == landed_before) longest_piece_ = seconds_since(start);
+      return;
+    }
     ++landed_;
     const bool got_on = newest_checkpoint(folder(name)) != before;
     progressed_ += got_on ? 1 : 0;
@@ -177,29 +194,32 @@ bool ResumeTrial::train_until(Clock::time_point deadline, const std::string& nam
   } while (!end && Clock::now() < deadline);
   const bool in_time = !end;
   if (in_time) end = child.kill();
+  pass_on_warnings();
   if (in_time && end->signal == SIGKILL) return false;
-  pass_on_messages(*end);
+  require_success(*end);
   return true;
 }
 
-/// A child's warnings, each once, and its error.
-void ResumeTrial::pass_on_messages(const ChildEnd& end) {
-  std::string error;
+/// Each once: every piece may have the same ones.
+void ResumeTrial::pass_on_warnings() {
   for (const std::string& line : lines_of(folder("messages.txt"))) {
-    if (line.starts_with(kError)) error = line.substr(std::strlen(kError));
-    if (line.starts_with(kWarning) && warnings_.insert(line).second) {
-      show("");
-      std::fputs((line + "\n").c_str(), stderr);
-    }
+    if (!line.starts_with(kWarning) || !warnings_.insert(line).second) continue;
+    show("");
+    std::fputs((line + "\n").c_str(), stderr);
   }
+}
+
+void ResumeTrial::require_success(const ChildEnd& end) const {
   if (end.signal == 0 && end.code == 0) return;
   show("");
   if (end.signal != 0)
-    error = fmt::format("the training process ended by signal {} ({}){}", end.signal, ::strsignal(end.signal),
-                        end.signal == SIGKILL ? ", which this program did not send: out of memory?" : "");
-  else if (error.empty())
-    error = fmt::format("the training process ended with exit code {}", end.code);
-  throw gradloom::Error(error, end.signal != 0 ? gradloom::ExitCode::kDefect : gradloom::ExitCode{end.code});
+    throw gradloom::Error(fmt::format("the training process ended by signal {} ({}){}", end.signal,
+                                      ::strsignal(end.signal),
+                                      end.signal == SIGKILL ? ", which did not come from here: out of memory?" : ""));
+  std::string error = fmt::format("the training process ended with exit code {}", end.code);
+  for (const std::string& line : lines_of(folder("messages.txt")))
+    if (line.starts_with(kError)) error = with_origin(line.substr(std::strlen(kError)), copy_, config_);
+  throw gradloom::Error(error, gradloom::ExitCode{end.code});
 }
 
 void ResumeTrial::show(const std::string& text) const {

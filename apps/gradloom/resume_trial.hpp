@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <set>
 #include <string>
@@ -49,7 +50,8 @@ class ResumeTrial {
   [[nodiscard]] Words piece_words(double mean_seconds) const;
   void train_in_pieces(const std::string& name);
   bool train_until(Clock::time_point deadline, const std::string& name, const Words& words, const std::string& status);
-  void pass_on_messages(const ChildEnd& end);
+  void pass_on_warnings();
+  void require_success(const ChildEnd& end) const;
   void show(const std::string& text) const;
 
   // Constant after construction.
@@ -60,8 +62,9 @@ class ResumeTrial {
 
   std::mt19937_64 random_;
   gradloom::EndReport straight_;
-  double startup_seconds_ = 0;  ///< of a process, before and after its training
-  Words limits_;                ///< of all runs that are compared
+  double startup_seconds_ = 0;                                      ///< of a process, before and after its training
+  double longest_piece_ = std::numeric_limits<double>::infinity();  ///< seconds
+  Words limits_;                                                    ///< of all runs that are compared
   std::uint64_t landed_ = 0, progressed_ = 0, rounds_ = 0;
   std::set<std::size_t> threads_;
   std::set<std::string> warnings_;  ///< those that were passed on

@@ -21,7 +21,9 @@ TrialOptions options_of(const Arguments& arguments) {
   TrialOptions options;
   options.kills = arguments.integer("kills", 1, 1'000'000).value_or(options.kills);
   options.minutes = arguments.real("minutes").value_or(options.minutes);
-  if (options.minutes <= 0) arguments.refuse(fmt::format("--minutes {}: must be above 0", options.minutes));
+  constexpr double kWeek = 7 * 24 * 60;
+  if (options.minutes <= 0 || options.minutes > kWeek)
+    arguments.refuse(fmt::format("--minutes {}: must be above 0, and a week (10080) at most", options.minutes));
   options.seed = arguments.integer("seed").value_or(std::random_device{}());
   options.terminal = ::isatty(STDOUT_FILENO) == 1;
   return options;

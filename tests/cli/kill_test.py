@@ -41,7 +41,7 @@ class Kills(CliTest):
         self.run_program("train", "c.ini", "--run.dir=whole", *OPTIONS)
         self.session = 0.05 + 2 * (time.monotonic() - start) / KILLS_A_ROUND  # so that the kills spread over the run
         self.moments = random.Random(1)
-        landed = rounds = 0
+        landed = rounds = self.got_on = 0
         while landed < KILLS:
             landed += self.kill_one_run(min(KILLS - landed, KILLS_A_ROUND))
             rounds += 1
@@ -50,7 +50,8 @@ class Kills(CliTest):
             self.assert_same_log()
             shutil.rmtree(self.folder / "run")
         self.assertEqual(landed, KILLS)
-        print(f"{landed} kills in {rounds} rounds: {time.monotonic() - start:.0f} s")
+        print(f"{landed} kills in {rounds} rounds, {self.got_on} of them behind a new checkpoint: "
+              f"{time.monotonic() - start:.0f} s")
 
     def kill_one_run(self, kills):
         """Resumes a run and kills it, `kills` times, or until it is complete. Returns how many kills landed."""
@@ -61,6 +62,7 @@ class Kills(CliTest):
 
     def train_and_kill(self, seconds):
         """False where the run was complete before the kill."""
+        before = self.checkpoints("run")[-1:]
         process = self.start("train", "c.ini", "--run.dir=run", "--resume",
                              f"--train.threads={self.moments.randint(1, 8)}",
                              f"--data.prefetch={self.moments.choice((0, 2))}", *OPTIONS)
@@ -71,7 +73,10 @@ class Kills(CliTest):
         out, err = process.communicate(timeout=100)
         self.assertIn(process.returncode, (0, -signal.SIGKILL), out + err)
         self.assertEqual(err, "", "a damaged checkpoint, most likely")
-        return process.returncode != 0
+        if process.returncode == 0:
+            return False
+        self.got_on += self.checkpoints("run")[-1:] != before
+        return True
 
     def assert_same_files(self):
         whole, run = self.checkpoints("whole"), self.checkpoints("run")

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -9,7 +10,7 @@ import unittest
 
 import h5py
 import numpy as np
-from support import PROGRAM, CliTest
+from support import PROGRAM, REGRESSION, CliTest
 
 FULL = """log-every = 1
 [data]
@@ -87,7 +88,7 @@ every-epochs = 3
 
     def test_without_validation_there_is_no_best(self):
         self.regression("[optimizer]\nmomentum = 0.5\n")
-        out, _ = self.run_program("verify-resume", "c.ini", "--kills=2", "--train.epochs=200",
+        out, _ = self.run_program("verify-resume", "c.ini", "--kills=2", "--train.epochs=60",
                                   "--model.precision=float64")
         self.assertIn("same bits: ", out)
         self.assertNotIn("best.h5", out)
@@ -126,6 +127,7 @@ class Refused(VerifyResume):
             (["--kills 0", "from 1 to"], ["c.ini", "--kills=0"]),
             (["--kills many"], ["c.ini", "--kills=many"]),
             (["--minutes 0", "above 0"], ["c.ini", "--minutes=0"]),
+            (["--minutes 1000000000", "a week"], ["c.ini", "--minutes=1000000000"]),
             (["--minutes soon", "number"], ["c.ini", "--minutes=soon"]),
             (["--seed -1"], ["c.ini", "--seed=-1"]),
             (["trains no step"], ["c.ini", "--train.epochs=0"]),
@@ -139,14 +141,19 @@ class Refused(VerifyResume):
     def test_errors_of_the_training_are_passed_on(self):
         self.regression()
         self.write_data("nan.h5", x=np.full((100, 3), np.nan, dtype=np.float32), y=np.zeros((100, 1)))
-        before = self.snapshot()
-        for code, word in ((3, "--data.train=nan.h5"), (5, "--optimizer.learning-rate=1e20")):
-            expected = self.assert_refused(code, [], "train", "c.ini", "--run.dir=x", "--quiet", word)
-            error = self.assert_refused(code, [], "verify-resume", "c.ini", word)
-            # A divergence names the step of a checkpoint in both; nothing else in these lines names the run folder.
+        self.write("d.ini", REGRESSION.replace("layer = 8", "init-from = nowhere.h5\nlayer = 8"))
+        for code, config, word in (
+            (3, "c.ini", "--data.train=nan.h5"),
+            (5, "c.ini", "--optimizer.learning-rate=1e20"),
+            (2, "c.ini", "--data.valid=nowhere.h5"),
+            (2, "d.ini", "--train.epochs=2"),  # tells the line of d.ini, not of its copy
+        ):
+            expected = self.assert_refused(code, [], "train", config, "--run.dir=x", "--quiet", word)
+            error = self.assert_refused(code, [], "verify-resume", config, word)
             self.assertEqual(error, expected)
-            subprocess.run(["rm", "-rf", self.folder / "x"], check=True)
-        self.assertEqual(self.snapshot(), before)
+            shutil.rmtree(self.folder / "x", ignore_errors=True)
+        self.assertEqual(self.scratch_folders(), [])
+        self.assertFalse((self.folder / "runs").exists())
 
     def test_a_scratch_folder_that_cannot_be_made(self):
         self.regression()
