@@ -82,7 +82,7 @@ void CheckpointStore::prune(std::size_t keep_last, const std::vector<std::uint64
   std::vector<std::uint64_t> old = steps();
   old.resize(old.size() - std::min(old.size(), keep_last));
   for (const std::uint64_t step : old)
-    if (std::find(keep_also.begin(), keep_also.end(), step) == keep_also.end()) remove_durably(path_of(step));
+    if (std::find(keep_also.begin(), keep_also.end(), step) == keep_also.end()) remove_file(path_of(step));
 }
 
 void CheckpointStore::remove_leftovers() {

@@ -34,6 +34,7 @@ class CheckpointStore {
   void set_best(std::uint64_t step);
 
   /// Removes step files but the `keep_last` newest and those of `keep_also`. Call only when a newer one is durable.
+  /// Nothing waits for a disk here: what a crash of the machine brings back goes with the next call.
   void prune(std::size_t keep_last, const std::vector<std::uint64_t>& keep_also);
 
   /// Removes temporary files that a killed process left.

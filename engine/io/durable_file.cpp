@@ -95,6 +95,8 @@ void remove_durably(const std::string& path) {
   if (unlink_file(path)) sync_folder(parent_folder(path));
 }
 
+void remove_file(const std::string& path) { unlink_file(path); }
+
 void set_aside(const std::string& path) {
   const std::filesystem::path from(path);
   rename_file(path, (from.parent_path() / ("damaged-" + from.filename().string())).string());

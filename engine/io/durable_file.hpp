@@ -25,6 +25,8 @@ void link_durably(const std::string& target, const std::string& link);
 
 /// Removes a file and fsyncs its folder. Absent files are not an error.
 void remove_durably(const std::string& path);
+/// The same without the fsync: after a crash of the machine the file may stand again.
+void remove_file(const std::string& path);
 
 /// Renames a damaged file to `damaged-NAME` beside it, for whoever wants to look at it.
 void set_aside(const std::string& path);
