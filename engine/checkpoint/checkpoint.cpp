@@ -266,6 +266,10 @@ Precision checkpoint_precision(const std::string& path) {
   return with_checkpoint(path, [](const Reader& in) { return precision_of(in); });
 }
 
+Progress checkpoint_progress(const std::string& path) {
+  return with_checkpoint(path, [](const Reader& in) { return read_progress(in); });
+}
+
 bool looks_like_checkpoint(const std::string& path) {
   std::array<char, kUserBlockBytes + 8> start{};
   std::ifstream in(path, std::ios::binary);

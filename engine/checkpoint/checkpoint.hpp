@@ -86,6 +86,9 @@ Checkpoint<T> read_checkpoint(const std::string& path);
 /// What is needed before choosing T.
 Precision checkpoint_precision(const std::string& path);
 
+/// How far the run had come that wrote it.
+Progress checkpoint_progress(const std::string& path);
+
 /// True where the file starts like a checkpoint, or like one whose user block is damaged (the HDF5 signature stands at
 /// 512 and not at 0). Says nothing about its being whole.
 bool looks_like_checkpoint(const std::string& path);

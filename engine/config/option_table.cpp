@@ -101,8 +101,8 @@ void add_train(Rows& rows) {
               integer_option({"train.log-every", "Steps between logged steps; auto is about 20 an epoch.", kFree}, {1},
                              GRADLOOM_MEMBER(train.log_every))));
   rows.push_back(boolean_option({"train.strict",
-                                 "Refuse to resume where bits can differ: on another BLAS, core type or instruction "
-                                 "set than the checkpoint's. A warning by default.",
+                                 "Refuse to resume where bits can differ: with another Gradloom, BLAS, core type or "
+                                 "instruction set than the checkpoint's. A warning by default.",
                                  kFree},
                                 GRADLOOM_MEMBER(train.strict)));
   rows.push_back(choice_option<OnDivergence>(

@@ -97,9 +97,9 @@ void remove_durably(const std::string& path) {
 
 void remove_file(const std::string& path) { unlink_file(path); }
 
-void set_aside(const std::string& path) {
+void set_aside(const std::string& path, const std::string& prefix) {
   const std::filesystem::path from(path);
-  rename_file(path, (from.parent_path() / ("damaged-" + from.filename().string())).string());
+  rename_file(path, (from.parent_path() / (prefix + "-" + from.filename().string())).string());
   sync_folder(parent_folder(path));
 }
 

@@ -28,8 +28,8 @@ void remove_durably(const std::string& path);
 /// The same without the fsync: after a crash of the machine the file may stand again.
 void remove_file(const std::string& path);
 
-/// Renames a damaged file to `damaged-NAME` beside it, for whoever wants to look at it.
-void set_aside(const std::string& path);
+/// Renames a file to PREFIX-NAME beside it, for whoever wants to look at it.
+void set_aside(const std::string& path, const std::string& prefix = "damaged");
 
 /// A whole file; FileError where it cannot be read.
 std::vector<std::byte> read_file(const std::string& path);

@@ -29,7 +29,7 @@ class Optimizer {
   [[nodiscard]] virtual std::vector<std::string> state_names() const = 0;
 
   /// Updates `n` consecutive parameters from their gradient. state[k] points at the same elements of the k-th block of
-  /// state_names(). Returns false where a new parameter is NaN or Inf.
+  /// state_names(). Returns false where a new parameter, or a state that does not reach one at once, is NaN or Inf.
   [[nodiscard]] virtual bool update(const UpdateContext& context, T* parameters, const T* gradient,
                                     std::span<T* const> state, std::size_t n) const = 0;
 };

@@ -96,7 +96,7 @@ template <class T>
 void CheckpointWriter<T>::poll() {
   if (stage_.load(std::memory_order_acquire) == Stage::kWritten) collect();
   if (const auto& failure = folder_.metrics().failure())
-    tell_failure(kLog, *failure + "; its lines wait in memory");
+    tell_failure(kLog, *failure + "; its lines wait in memory, where a kill would lose them");
   else
     told_at_[kLog].reset();
 }
@@ -115,12 +115,8 @@ void CheckpointWriter<T>::finish() {
   finishing_ = true;
   settle();
   if (!last_failure_.empty()) throw FileError(last_failure_);
-  if (!late_best_) return;
-  try {
-    write_late_best();
-  } catch (const FileError& error) {
-    throw FileError(fmt::format("the best epoch's checkpoint (step {}) is lost: {}", late_best_->step, error.what()));
-  }
+  if (const std::string failure = write_late_best(); !failure.empty())
+    throw FileError(fmt::format("{}; {}, and --resume goes on from it", failure, standing()));
 }
 
 template <class T>
@@ -152,7 +148,7 @@ void CheckpointWriter<T>::collect() {
 
 template <class T>
 void CheckpointWriter<T>::tell_failure(Topic topic, const std::string& what) {
-  if (finishing_) return;  // finish() decides
+  if (finishing_ && (topic != kUpkeep || late_best_)) return;  // finish() decides
   if (config_.checkpoint.on_error == OnError::kStop) throw FileError(what + " (checkpoint.on-error = stop)");
   auto& told_at = told_at_[topic];
   const auto now = Clock::now();
@@ -178,9 +174,11 @@ template <class T>
 typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
   Outcome outcome;
   outcome.step = snapshot_.progress.step;
+  const bool best = snapshot_.best && config_.checkpoint.keep_best > 0;
+  // Before the checkpoint that counts on it: after a kill in between, the best epoch would be one without a file.
+  if (!best) outcome.upkeep_failure = write_late_best();
   bool encoded = false;
   try {
-    if (snapshot_.best) late_best_.reset();
     encode();
     encoded = true;
     require_free(folder_.path(), bytes_.size() + kLogRoom);
@@ -188,11 +186,19 @@ typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
     outcome.path = folder_.checkpoints().write(outcome.step, bytes_);
   } catch (const std::exception& error) {  // told by the thread that trains
     outcome.failure = error.what();
-    if (snapshot_.best && config_.checkpoint.keep_best > 0 && encoded)
-      late_best_ = LateBest{outcome.step, std::move(bytes_)};
+    if (best && encoded) late_best_ = LateBest{outcome.step, std::move(bytes_)};
     return outcome;
   }
-  outcome.upkeep_failure = keep_up();
+  if (best) {
+    late_best_ = LateBest{outcome.step, {}};
+    outcome.upkeep_failure = write_late_best();
+  }
+  try {
+    prune();
+  } catch (const std::exception& error) {
+    if (!outcome.upkeep_failure.empty()) outcome.upkeep_failure += "; ";
+    outcome.upkeep_failure += fmt::format("old checkpoints are not removed: {}", error.what());
+  }
   return outcome;
 }
 
@@ -212,27 +218,6 @@ void CheckpointWriter<T>::encode() {
   encode_checkpoint(view, bytes_);
 }
 
-// Brings best.h5 up to date and removes what is no longer to be kept. Returns what went wrong.
-template <class T>
-std::string CheckpointWriter<T>::keep_up() {
-  const std::uint64_t step = snapshot_.progress.step;
-  const std::size_t keep_best = config_.checkpoint.keep_best;
-  std::string failure;
-  if (snapshot_.best && keep_best > 0) late_best_ = LateBest{step, {}};
-  try {
-    write_late_best();
-  } catch (const std::exception& error) {
-    failure =
-        fmt::format("best.h5 does not stand for the best epoch (step {}) yet: {}", late_best_->step, error.what());
-  }
-  try {
-    prune();
-  } catch (const std::exception& error) {
-    failure = fmt::format("old checkpoints are not removed: {}", error.what());
-  }
-  return failure;
-}
-
 template <class T>
 void CheckpointWriter<T>::prune() {
   std::vector<std::uint64_t> keep_also;
@@ -242,19 +227,20 @@ void CheckpointWriter<T>::prune() {
   if (config_.train.on_divergence == OnDivergence::kRollback) {
     if (is_anchor(config_, snapshot_.progress)) anchor_step_ = snapshot_.progress.step;
     if (!anchor_step_)  // this session has written none yet
-      if (const auto anchor = newest_anchor()) anchor_step_ = anchor->progress.step;
+      if (const auto anchor = newest_anchor(nullptr)) anchor_step_ = anchor->progress.step;
     if (anchor_step_) keep_also.push_back(*anchor_step_);
   }
   folder_.checkpoints().prune(config_.checkpoint.keep_last, keep_also);
 }
 
 template <class T>
-std::optional<Checkpoint<T>> CheckpointWriter<T>::newest_anchor() const {
-  std::vector<std::uint64_t> steps = folder_.checkpoints().steps();
+std::optional<Checkpoint<T>> CheckpointWriter<T>::newest_anchor(const OnDamaged& on_damaged) const {
+  const std::vector<std::uint64_t> steps = folder_.checkpoints().steps();
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
       auto checkpoint = read_checkpoint<T>(folder_.checkpoints().path_of(*step));
       if (is_anchor(config_, checkpoint.progress)) return checkpoint;
-    } catch (const CheckpointError&) {  // damaged, and told when it is needed: see recall()
+    } catch (const CheckpointError& error) {
+      if (on_damaged) on_damaged(*step, error.what());
     }
   return std::nullopt;
 }
@@ -262,24 +248,35 @@ std::optional<Checkpoint<T>> CheckpointWriter<T>::newest_anchor() const {
 template <class T>
 std::optional<Checkpoint<T>> CheckpointWriter<T>::recall() {
   settle();
-  std::optional<Checkpoint<T>> anchor = newest_anchor();
+  std::optional<Checkpoint<T>> anchor = newest_anchor([&](std::uint64_t step, const std::string& what) {
+    observer_.on_warning(what);
+    set_aside(folder_.checkpoints().path_of(step));
+  });
   if (!anchor) return std::nullopt;
   const std::uint64_t step = anchor->progress.step;
   for (const std::uint64_t later : folder_.checkpoints().steps())
     if (later > step) remove_durably(folder_.checkpoints().path_of(later));
   if (late_best_ && late_best_->step > step) late_best_.reset();
+  if (config_.checkpoint.keep_best > 0 && !late_best_) folder_.restore_best(anchor->progress, observer_);
   anchor_step_ = step;
+  last_failure_.clear();
   this->set_safe_step(step);
   return anchor;
 }
 
+// Makes best.h5 stand for the best epoch where it does not yet. Returns why it still does not, or nothing.
 template <class T>
-void CheckpointWriter<T>::write_late_best() {
-  if (!late_best_) return;
-  if (!late_best_->bytes.empty()) folder_.checkpoints().write(late_best_->step, late_best_->bytes);
-  late_best_->bytes.clear();
-  folder_.checkpoints().set_best(late_best_->step);
+std::string CheckpointWriter<T>::write_late_best() {
+  if (!late_best_) return "";
+  try {
+    if (!late_best_->bytes.empty()) folder_.checkpoints().write(late_best_->step, late_best_->bytes);
+    late_best_->bytes.clear();
+    folder_.checkpoints().set_best(late_best_->step);
+  } catch (const std::exception& error) {
+    return fmt::format("best.h5 does not stand for the best epoch (step {}) yet: {}", late_best_->step, error.what());
+  }
   late_best_.reset();
+  return "";
 }
 
 template class CheckpointWriter<float>;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -43,6 +44,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
  private:
   using Clock = std::chrono::steady_clock;
   enum class Stage { kIdle, kWriting, kWritten };
+  using OnDamaged = std::function<void(std::uint64_t step, const std::string& what)>;  ///< may be null
   enum Topic : std::size_t { kCheckpoint, kUpkeep, kLog, kTopics };
 
   struct Snapshot {
@@ -67,13 +69,12 @@ class CheckpointWriter final : public SnapshotSink<T> {
   // On the thread that writes.
   void write_when_asked(const std::stop_token& stop);
   Outcome write_snapshot();
-  void write_late_best();
+  std::string write_late_best();
   void prune();
-  [[nodiscard]] std::string keep_up();
   void encode();
 
   /// The newest step with a whole file that is an anchor, and what it holds. Reads files.
-  [[nodiscard]] std::optional<Checkpoint<T>> newest_anchor() const;
+  [[nodiscard]] std::optional<Checkpoint<T>> newest_anchor(const OnDamaged& on_damaged) const;
 
   // On the thread that trains.
   void collect();

@@ -17,9 +17,9 @@ std::string folder_of(const Config& config) {
 }
 
 // A file that cannot be moved is found damaged again next time.
-void try_set_aside(const std::string& path, TrainingObserver& observer) {
+void try_set_aside(const std::string& path, const char* prefix, TrainingObserver& observer) {
   try {
-    if (file_exists(path)) set_aside(path);
+    if (file_exists(path)) set_aside(path, prefix);
   } catch (const FileError& error) {
     observer.on_warning(error.what());
   }
@@ -29,8 +29,8 @@ void try_set_aside(const std::string& path, TrainingObserver& observer) {
 // ones that come. Where it goes on from none, all are.
 void set_damaged_aside(CheckpointStore& store, const std::optional<ResumePoint>& from, TrainingObserver& observer) {
   for (const std::uint64_t step : store.steps())
-    if (!from || step > from->step) try_set_aside(store.path_of(step), observer);
-  if (!from) try_set_aside(store.best_path(), observer);
+    if (!from || step > from->step) try_set_aside(store.path_of(step), "damaged", observer);
+  if (!from) try_set_aside(store.best_path(), "damaged", observer);
   if (from && from->path == store.best_path()) link_durably(from->path, store.path_of(from->step));
 }
 
@@ -103,14 +103,22 @@ void RunFolder::begin(const Config& config, const std::optional<ResumePoint>& fr
 
 void RunFolder::restore_best(const Progress& progress, TrainingObserver& observer) {
   const std::string link = checkpoints_.best_path();
-  if (!progress.best.empty()) {
-    const std::uint64_t step = progress.best.front().step;
-    if (file_exists(checkpoints_.path_of(step)) && is_whole(checkpoints_.path_of(step), observer)) {
-      checkpoints_.set_best(step);
-      return;
-    }
+  std::optional<std::uint64_t> stands;
+  try {
+    if (file_exists(link)) stands = checkpoint_progress(link).step;
+  } catch (const CheckpointError& damaged) {
+    observer.on_warning(damaged.what());
+    try_set_aside(link, "damaged", observer);
   }
-  if (file_exists(link) && !is_whole(link, observer)) try_set_aside(link, observer);
+  std::optional<std::uint64_t> best;
+  if (!progress.best.empty()) best = progress.best.front().step;
+  if (stands == best) return;
+  if (best && file_exists(checkpoints_.path_of(*best)) && is_whole(checkpoints_.path_of(*best), observer))
+    return checkpoints_.set_best(*best);
+  if (!stands) return;
+  observer.on_warning(fmt::format("{}: is of step {}, but the best epoch up to here is {}; it is set aside", link,
+                                  *stands, best ? fmt::format("that of step {}", *best) : "still to come"));
+  try_set_aside(link, "other", observer);
 }
 
 }  // namespace gradloom

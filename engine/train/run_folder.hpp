@@ -39,8 +39,8 @@ class RunFolder {
   /// has trained in it since.
   void begin(const Config& config, const std::optional<ResumePoint>& from, TrainingObserver& observer);
 
-  /// Points best.h5 at the best epoch that `progress` knows, where a kill came between checkpoint and link. A damaged
-  /// best.h5 that nothing replaces is set aside, and told to `observer`.
+  /// Points best.h5 at the best epoch that `progress` knows, where a kill came between checkpoint and link. One that is
+  /// damaged, or of an epoch that is not the best here, is set aside where nothing replaces it, and told to `observer`.
   void restore_best(const Progress& progress, TrainingObserver& observer);
 
   [[nodiscard]] MetricsLog& metrics() { return *metrics_; }

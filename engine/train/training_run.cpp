@@ -265,7 +265,9 @@ void TrainingRun<T>::roll_back(const std::string& what) {
   if (rollbacks > config_.train.rollback_limit)
     end_diverged(fmt::format("{}; it went back {} times already (train.rollback-limit)", what, progress_.rollbacks));
   std::optional<Checkpoint<T>> anchor = sink_.recall();
-  if (!anchor) end_diverged(what + "; there is no checkpoint to go back to");
+  if (!anchor)
+    end_diverged(what +
+                 "; there is no checkpoint at a regular step to go back to (checkpoint.every-steps, every-epochs)");
   const std::uint64_t diverged_step = progress_.step + 1;
   adopt(std::move(*anchor), "the checkpoint");
   progress_.rollbacks = rollbacks;

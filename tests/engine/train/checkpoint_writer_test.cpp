@@ -167,6 +167,49 @@ TEST_CASE("by checkpoint.on-error a write that fails ends the run", "[checkpoint
   CHECK_THAT(message_of<FileError>([&] { scene.writer->settle(); }), has_text("(checkpoint.on-error = stop)"));
 }
 
+TEST_CASE("a diverged run goes back past a damaged checkpoint, and says so", "[checkpoint writer]") {
+  Scene scene;
+  scene.config.checkpoint.every_steps = 1;
+  scene.config.checkpoint.keep_last = 3;
+  for (std::uint64_t step = 1; step <= 2; ++step) scene.save(step);
+  scene.writer->settle();
+  {
+    std::fstream file(scene.run->checkpoints().path_of(2), std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(1000);
+    file.put('!');
+  }
+  {
+    const FullDisk full;  // a failure from before the way back is nothing that the run could still end over
+    scene.save(3);
+    scene.writer->settle();
+  }
+  const auto anchor = scene.writer->recall();
+  REQUIRE(anchor);
+  CHECK(anchor->progress.step == 1);
+  CHECK(scene.writer->safe_step() == 1);
+  CHECK_THAT(scene.watch.warnings.back(), has_text(scene.run->checkpoints().path_of(2)) && has_text("damaged"));
+  CHECK(fs::exists(scene.folder / "run/checkpoints/damaged-step-000000000002.h5"));
+  CHECK(scene.run->checkpoints().steps() == std::vector<std::uint64_t>{1});
+  CHECK_NOTHROW(scene.writer->finish());
+}
+
+TEST_CASE("best.h5 of an epoch that is not the best is set aside", "[checkpoint writer]") {
+  Scene scene;
+  scene.save(1, true);
+  scene.writer->finish();
+  Progress progress;
+  progress.best = {{0.5, 1, 1}};
+  scene.run->restore_best(progress, scene.watch);
+  CHECK(scene.best_step() == 1);
+  CHECK(scene.watch.warnings.empty());
+  progress.best = {{0.25, 7, 7}};  // its file was never written
+  scene.run->restore_best(progress, scene.watch);
+  REQUIRE(scene.watch.warnings.size() == 1);
+  CHECK_THAT(scene.watch.warnings.front(), has_text("is of step 1") && has_text("step 7"));
+  CHECK(fs::exists(scene.folder / "run/checkpoints/other-best.h5"));
+  CHECK_FALSE(fs::exists(scene.folder / "run/checkpoints/best.h5"));
+}
+
 TEST_CASE("a log that cannot be written is told once and loses no line", "[checkpoint writer]") {
   Scene scene;
   {
