@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 #include <string_view>
 
 #include "gradloom/errors.hpp"
@@ -45,6 +46,7 @@ int opened(const std::string& path, int flags) {
 }  // namespace
 
 HeldSignals::HeldSignals() {
+  std::signal(SIGCHLD, SIG_DFL);  // while it is ignored, which exec hands on, no child is left to collect
   ::sigemptyset(&held_);
   ::sigaddset(&held_, SIGCHLD);
   for (const int signal : {SIGINT, SIGTERM})
@@ -84,7 +86,10 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::str
 }
 
 ChildProcess::~ChildProcess() {
-  if (id_ >= 0) kill();
+  if (id_ < 0) return;
+  ::kill(id_, SIGKILL);
+  while (::waitpid(id_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 std::optional<ChildEnd> ChildProcess::collect(bool wait) {
@@ -92,8 +97,10 @@ std::optional<ChildEnd> ChildProcess::collect(bool wait) {
   pid_t found = 0;
   do found = ::waitpid(id_, &status, wait ? 0 : WNOHANG);
   while (found < 0 && errno == EINTR);
-  if (found != id_) return std::nullopt;
+  if (found == 0) return std::nullopt;
   id_ = -1;
+  if (found < 0)
+    throw std::logic_error(fmt::format("a child process was not left to collect: {}", std::strerror(errno)));
   return WIFSIGNALED(status) ? ChildEnd{0, WTERMSIG(status)} : ChildEnd{WEXITSTATUS(status), 0};
 }
 
@@ -108,5 +115,5 @@ std::optional<ChildEnd> ChildProcess::wait_until(Clock::time_point deadline) {
 
 ChildEnd ChildProcess::kill() {
   ::kill(id_, SIGKILL);
-  return collect(true).value_or(ChildEnd{0, SIGKILL});
+  return collect(true).value();
 }

@@ -14,7 +14,8 @@ struct Interrupted {
 };
 
 /// As long as it lasts, SIGCHLD, SIGINT and SIGTERM reach this thread through wait() alone: there is no handler, and no
-/// moment at which one of them could be missed. Signals that were ignored before (nohup, `&` in a script) stay so.
+/// moment at which one of them could be missed. Where SIGINT or SIGTERM was ignored before (nohup, `&` in a script) it
+/// stays so; SIGCHLD does not, for the system keeps no ended child for those who ignore it.
 class HeldSignals {
  public:
   HeldSignals();

@@ -261,6 +261,13 @@ class Signals(VerifyResume):
         self.assertEqual(process.returncode, 143)
         self.assertFalse(self.is_running(child))
 
+    def test_an_ignored_sigchld_hides_no_end_of_a_child(self):
+        self.regression()
+        out, err = self.run_program("verify-resume", "c.ini", "--kills=2", "--seed=1", "--train.epochs=20",
+                                    preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertIn("same bits: ", out)
+        self.assertEqual(err, "")
+
     def test_no_child_outlives_a_killed_parent(self):
         process, child = self.start_long()
         process.kill()
