@@ -43,6 +43,9 @@ std::string text_of(const std::string& path) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// Paths and messages may hold any bytes: what is no UTF-8 stands as U+FFFD.
+std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
 Json step_fields(const char* kind, const StepReport& report) {
   return {{"kind", kind},
           {"step", report.step},
@@ -91,11 +94,11 @@ void MetricsLog::on_start(const StartReport& report) {
                      {"shards", report.shards},
                      {"shard_rows", report.shard_rows},
                      {"threads", report.threads}};
-  append(json.dump() + "\n");
+  append(line_of(json));
 }
 
 void MetricsLog::on_step(const StepReport& report, bool logged) {
-  if (logged) append(step_fields("step", report).dump() + "\n");
+  if (logged) append(line_of(step_fields("step", report)));
 }
 
 void MetricsLog::on_epoch(const EpochReport& report) {
@@ -104,28 +107,26 @@ void MetricsLog::on_epoch(const EpochReport& report) {
     add_metrics(json, "valid", *report.valid);
     json["best"] = report.best;
   }
-  append(json.dump() + "\n");
+  append(line_of(json));
 }
 
 void MetricsLog::on_checkpoint(const std::string& path, std::uint64_t step) {
-  append(Json{{"kind", "checkpoint"}, {"step", step}, {"path", path}}.dump() + "\n");
+  append(line_of({{"kind", "checkpoint"}, {"step", step}, {"path", path}}));
 }
 
 void MetricsLog::on_checkpoint_failed(std::uint64_t step, const std::string& reason) {
-  append(Json{{"kind", "checkpoint-failed"}, {"step", step}, {"reason", reason}}.dump() + "\n");
+  append(line_of({{"kind", "checkpoint-failed"}, {"step", step}, {"reason", reason}}));
 }
 
 void MetricsLog::on_rollback(const RollbackReport& report) {
   flush();
   start_with(lines_until(text_of(path_), {report.step, report.rollbacks - 1}));
-  append(Json{{"kind", "rollback"},
-              {"step", report.step},
-              {"rollbacks", report.rollbacks},
-              {"diverged_step", report.diverged_step},
-              {"learning_rate_factor", report.learning_rate_factor},
-              {"reason", report.reason}}
-             .dump() +
-         "\n");
+  append(line_of({{"kind", "rollback"},
+                  {"step", report.step},
+                  {"rollbacks", report.rollbacks},
+                  {"diverged_step", report.diverged_step},
+                  {"learning_rate_factor", report.learning_rate_factor},
+                  {"reason", report.reason}}));
 }
 
 void MetricsLog::on_end(const EndReport& report) {
@@ -137,7 +138,7 @@ void MetricsLog::on_end(const EndReport& report) {
                {"elapsed_seconds", report.elapsed_seconds}};
   if (report.best_score) json["best_score"] = *report.best_score;
   if (report.test) add_metrics(json, "test", *report.test);
-  append(json.dump() + "\n");
+  append(line_of(json));
 }
 
 }  // namespace gradloom

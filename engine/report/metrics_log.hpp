@@ -17,7 +17,7 @@ struct LogPosition {
 };
 
 /// `metrics.jsonl`: a JSON object a line, appended whole, with "kind" one of "start", "step", "epoch", "checkpoint",
-/// "end". NaN and Inf stand as null.
+/// "checkpoint-failed", "rollback", "end". NaN and Inf stand as null, bytes that are no UTF-8 as U+FFFD.
 class MetricsLog final : public TrainingObserver {
  public:
   /// Opens for appending. `from` is where the run goes on: what came later, and a line that was cut off, are removed

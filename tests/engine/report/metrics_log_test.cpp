@@ -56,6 +56,30 @@ TEST_CASE("the metrics log holds a JSON object a line", "[metrics log]") {
   CHECK_FALSE(lines[2].contains("valid_rmse"));
 }
 
+TEST_CASE("paths and messages that are no UTF-8 make lines of the metrics log all the same", "[metrics log]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "metrics.jsonl", foreign = "r\xFF/a", shown = "r\xEF\xBF\xBD/a";
+  MetricsLog log(path, std::nullopt);
+  StartReport start;
+  start.resumed_from = foreign;
+  log.on_start(start);
+  log.on_checkpoint(foreign, 0);
+  log.on_checkpoint_failed(0, foreign);
+  RollbackReport rollback;
+  rollback.rollbacks = 1;
+  rollback.reason = foreign;
+  log.on_rollback(rollback);
+  EndReport end;
+  end.reason = foreign;
+  log.on_end(end);
+
+  std::vector<std::string> texts;
+  for (const Json& line : lines_of(path))
+    for (const char* field : {"resumed_from", "path", "reason"})
+      if (line.contains(field)) texts.push_back(line[field]);
+  CHECK(texts == std::vector<std::string>(5, shown));
+}
+
 TEST_CASE("a resumed log is cut back to its step, and loses a line that a kill cut off", "[metrics log]") {
   const TemporaryFolder folder;
   const std::string path = folder / "metrics.jsonl";
