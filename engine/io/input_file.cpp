@@ -70,7 +70,7 @@ std::size_t InputFile::read(std::span<char> out) {
 }
 
 std::size_t InputFile::read_at(std::uint64_t offset, std::span<char> out) {
-  if (gzdirect(handle(file_)) == 0) {
+  if (is_gzipped()) {
     if (gzseek(handle(file_), static_cast<z_off_t>(offset), SEEK_SET) < 0)
       throw FileError(fmt::format("{}: cannot go to byte {} of its inflated data", path_, offset));
     return read(out);
@@ -86,15 +86,15 @@ std::size_t InputFile::read_at(std::uint64_t offset, std::span<char> out) {
   return done;
 }
 
-std::size_t InputFile::block_bytes(std::size_t most) const {
-  return gzdirect(handle(file_)) != 0 ? bytes_up_to(path_, most) : most;
-}
+bool InputFile::is_gzipped() const { return gzdirect(handle(file_)) == 0; }
+
+std::size_t InputFile::block_bytes(std::size_t most) const { return is_gzipped() ? most : bytes_up_to(path_, most); }
 
 std::uint64_t InputFile::most_bytes() const {
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(path_, error);
   if (error) throw FileError(fmt::format("{}: stat failed: {}", path_, error.message()));
-  return gzdirect(handle(file_)) != 0 ? size : size * kDeflateFactor;
+  return is_gzipped() ? size * kDeflateFactor : size;
 }
 
 }  // namespace gradloom

@@ -22,6 +22,7 @@ class InputFile {
   /// The same from byte `offset` on, in any order; read() goes on anywhere after it. In gzip data a step back
   /// inflates everything again from the beginning.
   std::size_t read_at(std::uint64_t offset, std::span<char> out);
+  [[nodiscard]] bool is_gzipped() const;
   /// Bytes that the whole file can hold: its size, or for gzip what deflate can make of that at most.
   [[nodiscard]] std::uint64_t most_bytes() const;
   /// A block for read(): `most` bytes, or, of a small file that is not gzipped, all of it and a byte to see its end.

@@ -205,6 +205,10 @@ void NpyReader::read(std::uint64_t first, std::span<T> out) {
     convert_as(type(), raw_at(first * width, out.size()).data(), out.size(), swap, out.data(), 1);
     return;
   }
+  // A block of some rows has a piece of every column: each block would inflate the whole file anew.
+  if (input_.is_gzipped() && count != rows())
+    throw DataError(
+        fmt::format("{}: is in Fortran order and gzipped, too large to be read at once; gunzip it first", path()));
   if (places_.empty()) places_ = fortran_places(std::span(shape()).subspan(1), width);
   // Columns one after the other; several at a time where all of their rows are wanted, for they are neighbours then.
   const std::size_t bytes = count * bytes_of(type());

@@ -53,7 +53,8 @@ class NpyReader {
   [[nodiscard]] std::size_t row_elements() const { return row_elements_; }
 
   /// Rows from `first` on, out.size() / row_elements() of them. T: double (which rounds integers of 64 bits), or a type
-  /// that holds all values of type() exactly. DataError where the file ends first.
+  /// that holds all values of type() exactly. DataError where the file ends first, or where it is gzipped, in Fortran's
+  /// order, and not all rows are asked for together.
   template <class T>
   void read(std::uint64_t first, std::span<T> out);
   /// DataError where anything follows the last row.

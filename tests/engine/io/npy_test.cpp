@@ -96,7 +96,7 @@ TEST_CASE("halves are read as IEEE 754 has them") {
   CHECK(std::isnan(values[9]));
 }
 
-TEST_CASE("arrays in Fortran's order are read by rows, plain and gzipped") {
+TEST_CASE("arrays in Fortran's order are read by rows, gzipped ones all rows at once") {
   const testing::TemporaryFolder folder;
   // numpy.asfortranarray(numpy.arange(12).reshape(3, 2, 2)): rows are 0..3, 4..7, 8..11.
   const std::string content =
@@ -113,11 +113,16 @@ TEST_CASE("arrays in Fortran's order are read by rows, plain and gzipped") {
     Values values(12), row(4);
     reader.read<double>(0, values);
     CHECK(values == Values{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+    reader.require_end();
+    if (path == gz) {
+      CHECK_THAT(message_of<DataError>([&] { reader.read<double>(1, row); }),
+                 has_text("f.npy.gz: is in Fortran order and gzipped, too large to be read at once; gunzip it first"));
+      continue;
+    }
     reader.read<double>(1, row);
     CHECK(row == Values{4, 5, 6, 7});
     reader.read<double>(0, row);
     CHECK(row == Values{0, 1, 2, 3});
-    reader.require_end();
   }
 }
 
