@@ -123,6 +123,20 @@ class Signals(CliTest):
             self.assert_same_bits(self.checkpoints(run)[-1], self.checkpoints(f"whole-{code}")[-1])
             self.assert_steps_in_order(run, step + 11)
 
+    def test_an_ignored_sigint_does_not_end_the_run(self):
+        self.regression()
+        process = self.start("train", "c.ini", "--run.dir=run", *self.LONG, "--quiet",
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        try:
+            self.wait_for_lines(process, "run")
+            process.send_signal(signal.SIGINT)
+            logged = (self.folder / "run/metrics.jsonl").read_text(encoding="utf-8").count('"kind":"step"')
+            self.wait_for_lines(process, "run", more_than=logged + 3)
+        finally:
+            process.terminate()
+            _, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, err), (143, ""))
+
     def test_kill_and_resume(self):
         self.regression(EXTRA)
         every = ("--checkpoint.every-steps=2", "--checkpoint.keep-last=2")
