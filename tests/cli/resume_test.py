@@ -87,6 +87,11 @@ class Signals(CliTest):
 
     LONG = ("--train.epochs=1000000", "--train.log-every=1", "--checkpoint.every-epochs=none")
 
+    def setUp(self):
+        super().setUp()
+        # A script's `&` ignores it, and the programs under test would inherit that.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+
     def wait_for_lines(self, process, run, kind="step", more_than=3):
         log = self.folder / run / "metrics.jsonl"
         deadline = time.monotonic() + 60

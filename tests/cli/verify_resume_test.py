@@ -217,6 +217,11 @@ class Differences(VerifyResume):
 
 
 class Signals(VerifyResume):
+    def setUp(self):
+        super().setUp()
+        # A script's `&` ignores it, and the programs under test would inherit that.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+
     def children_of(self, process):
         """Processes that train for it: found by their parent, as /proc tells it."""
         found = []
