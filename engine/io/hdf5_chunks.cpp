@@ -90,7 +90,7 @@ Buffer ChunkReader::chunk_at(const std::vector<hsize_t>& offset) const {
   const bool plain = !filtered(offset);
   if (plain && stored != chunk_bytes_)
     throw Unreadable(fmt::format("a chunk has {} bytes where its shape needs {}", stored, chunk_bytes_));
-  allow_(chunk_bytes_ + kept_bytes_);
+  allow_(chunk_bytes_ + kept_bytes_, 1);
   Buffer bytes(stored);
   std::uint32_t skipped = 0;
   if (H5Dread_chunk(dataset_, H5P_DEFAULT, offset.data(), &skipped, bytes.data()) < 0) throw Unreadable(last_error());
@@ -114,8 +114,11 @@ void ChunkReader::read(const Part& part, hid_t memory_type, std::byte* out) {
   const bool as_stored = H5Tequal(type.id(), memory_type) > 0;
   const std::uint64_t tall = info_.chunk[0];
   const std::uint64_t wide = info_.chunk.size() == 1 ? 1 : info_.chunk[1];
-  for (std::uint64_t r = part.first / tall; r <= (part.first + part.rows - 1) / tall; ++r)
-    for (std::uint64_t c = part.col / wide; c <= (part.col + part.cols - 1) / wide; ++c) {
+  const std::uint64_t last_row = (part.first + part.rows - 1) / tall;
+  const std::uint64_t last_col = (part.col + part.cols - 1) / wide;
+  allow_(0, (last_row - part.first / tall + 1) * (last_col - part.col / wide + 1));
+  for (std::uint64_t r = part.first / tall; r <= last_row; ++r)
+    for (std::uint64_t c = part.col / wide; c <= last_col; ++c) {
       Overlap overlap{r, c, std::max(part.first, r * tall), 0, std::max(part.col, c * wide), 0};
       overlap.rows = std::min(part.first + part.rows, (r + 1) * tall) - overlap.row;
       overlap.cols = std::min(part.col + part.cols, (c + 1) * wide) - overlap.col;

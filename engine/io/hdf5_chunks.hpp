@@ -13,8 +13,8 @@
 /// Chunked data sets, read a chunk at a time. Included by the hdf5*.cpp files alone.
 namespace gradloom::h5 {
 
-/// Called before work on as many bytes of elements, so that a process with limits may make room.
-using Allow = std::function<void(std::uint64_t bytes)>;
+/// Called before work on as many bytes of elements in as many chunks, so that a process with limits may make room.
+using Allow = std::function<void(std::uint64_t bytes, std::uint64_t chunks)>;
 
 /// A rectangle of a set of rows and columns (one column, where it has one dimension).
 struct Part {

@@ -69,7 +69,7 @@ struct OpenFile {
   std::string name;
   bool writable = false;
   Handle file;
-  Allow allow = [](std::uint64_t) {};
+  Allow allow = [](std::uint64_t, std::uint64_t) {};
   // Closed before the file: members are destroyed in reverse order.
   std::map<std::string, ReadSet> reading;
   std::map<std::string, GrowingSet> growing;

@@ -29,7 +29,8 @@ namespace {
 
 constexpr std::uint64_t kLongestMessage = 256 << 20;
 constexpr int kChildSocket = 3;
-constexpr double kBytesPerSecond = 16 << 20;     // a slow machine inflates and converts as many
+constexpr double kBytesPerSecond = 16 << 20;  // a slow machine inflates and converts as many
+constexpr double kSecondsPerChunk = 50e-6;    // to find a chunk and take it from the library: mostly a few microseconds
 constexpr double kIndexedPerSecond = 256 << 20;  // bytes of chunks whose index it walks through, were they small
 
 std::array<int, 2> socket_pair(const std::string& name) {
@@ -121,13 +122,18 @@ pid_t wait_for(pid_t child, int* status, int options) {
   return found;
 }
 
-// Waits for it.
+std::string damaged(std::string_view how) { return fmt::format("is damaged: the HDF5 library fails on it ({})", how); }
+
+// Waits for it. Only what the library does by itself proves a damage.
 std::string how_it_ended(pid_t child) {
   int status = 0;
-  if (wait_for(child, &status, 0) != child) return "it crashes";  // somebody else waited for it, or SIGCHLD is ignored
-  if (!WIFSIGNALED(status)) return "it gives up";
-  if (WTERMSIG(status) == SIGPROF) return "it takes too much processor time";
-  return fmt::format("signal {}, {}", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  if (wait_for(child, &status, 0) != child) return damaged("it crashes");  // was waited for elsewhere
+  if (!WIFSIGNALED(status)) return damaged("it gives up");
+  const int signal = WTERMSIG(status);
+  if (signal == SIGPROF)
+    return "cannot be read: the HDF5 library takes more processor time than its size explains; it may be damaged";
+  if (signal == SIGKILL) return "cannot be read: the process that reads it was killed; the system may be out of memory";
+  return damaged(fmt::format("signal {}, {}", signal, ::strsignal(signal)));
 }
 
 constexpr std::size_t kSharedBytes = ReaderProcess::kSlots * ReaderProcess::kSlotBytes;
@@ -222,14 +228,15 @@ void Limits::end_work() {
   working_ = false;
 }
 
-void Limits::allow(std::uint64_t bytes) {
+void Limits::allow(std::uint64_t bytes, std::uint64_t chunks) {
   // The stored chunk, the inflated one, the unshuffled one, and what it is converted to.
   constexpr std::uint64_t kCopies = 4;
   allowed_ = std::max(allowed_, bytes);
   set_limit(RLIMIT_AS, memory_before_ + kMemoryBytes + kCopies * std::min(allowed_, RLIM_INFINITY / 16));
   const bool was_working = working_;
   if (was_working) end_work();
-  seconds_left_ = std::min(seconds_left_, seconds_) + static_cast<double>(bytes) / kBytesPerSecond;
+  seconds_left_ = std::min(seconds_left_, seconds_) + static_cast<double>(bytes) / kBytesPerSecond +
+                  static_cast<double>(chunks) * kSecondsPerChunk;
   if (was_working) start_work();
 }
 
@@ -286,13 +293,11 @@ std::span<const std::byte> ReaderProcess::slot(std::size_t index) const {
 }
 
 void ReaderProcess::throw_damaged(std::string_view how) {
-  failure_ = how;
+  failure_ = damaged(how);
   end();
   throw_failure();
 }
 
-void ReaderProcess::throw_failure() const {
-  throw DataError(fmt::format("{}: is damaged: the HDF5 library fails on it ({})", name_, failure_));
-}
+void ReaderProcess::throw_failure() const { throw DataError(fmt::format("{}: {}", name_, failure_)); }
 
 }  // namespace gradloom::h5

@@ -67,8 +67,8 @@ class Limits {
   explicit Limits(std::uint64_t file_bytes);
   void start_work();  ///< processor time counts
   void end_work();
-  /// More room and time, for work on `bytes` bytes of elements.
-  void allow(std::uint64_t bytes);
+  /// More room and time, for work on `bytes` bytes of elements in `chunks` chunks.
+  void allow(std::uint64_t bytes, std::uint64_t chunks);
   /// From now on this process opens no file.
   static void open_no_more();
 
@@ -114,7 +114,7 @@ class ReaderProcess {
   Channel channel_;
   std::unique_ptr<std::byte, void (*)(std::byte*)> shared_;
   pid_t child_ = -1;
-  std::string failure_;  // how it ended
+  std::string failure_;  // how it ended, as the message behind the file's name
 };
 
 }  // namespace gradloom::h5

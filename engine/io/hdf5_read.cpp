@@ -14,6 +14,7 @@ constexpr std::uint64_t kDeflateRatio = 1100;       // zlib compresses by 1032 a
 constexpr std::uint64_t kUnprovenBytes = 1 << 20;   // that deflated chunks may promise before one of them is inflated
 constexpr std::uint64_t kWidestEmptyRow = 1 << 16;  // elements in one row, or column, of a set without any
 constexpr std::size_t kLargestElement = 16;         // long double
+constexpr std::uint64_t kCountedPerRead = 8;        // chunks that are counted in the time of one that is read
 
 // Saturates: a shape that overflows is larger than any file.
 std::uint64_t times(std::uint64_t a, std::uint64_t b) {
@@ -172,8 +173,17 @@ std::uint64_t bytes_of_file(const OpenFile& file, const std::string& path) {
   return bytes;
 }
 
+// Their index is walked through to tell what is stored, and has an address at least for each.
+void allow_counting(const Examined& e, const DatasetInfo& info, std::uint64_t file_bytes) {
+  if (info.chunk.empty()) return;
+  const std::uint64_t chunks = std::min<std::uint64_t>(chunks_needed(info), file_bytes / sizeof(haddr_t));
+  e.file.allow(0, chunks / kCountedPerRead);
+}
+
 // A file may promise any shape: what it holds decides what is allocated for it.
 void require_stored(const Examined& e, DatasetInfo& info) {
+  const std::uint64_t file_bytes = bytes_of_file(e.file, e.path);
+  allow_counting(e, info, file_bytes);
   info.stored_bytes = H5Dget_storage_size(e.dataset);
   const std::uint64_t promised = promised_bytes(info);
   if (promised == 0) {
@@ -181,7 +191,6 @@ void require_stored(const Examined& e, DatasetInfo& info) {
       if (n > kWidestEmptyRow) e.refuse(fmt::format("holds no element and says it is {} wide", n));
     return;
   }
-  const std::uint64_t file_bytes = bytes_of_file(e.file, e.path);
   const std::uint64_t stored = std::min<std::uint64_t>(info.stored_bytes, file_bytes);
   const bool deflated = std::find(info.filters.begin(), info.filters.end(), "deflate") != info.filters.end();
   if (promised > (deflated ? times(stored, kDeflateRatio) : stored))

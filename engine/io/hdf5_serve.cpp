@@ -76,7 +76,7 @@ void RemoteFile::serve(const std::string& path, Channel& channel, std::span<std:
   limits.end_work();
   if (!channel.send(opened) || !file) return;
   Limits::open_no_more();
-  file->impl_->allow = [&](std::uint64_t bytes) { limits.allow(bytes); };
+  file->impl_->allow = [&](std::uint64_t bytes, std::uint64_t chunks) { limits.allow(bytes, chunks); };
   while (std::optional<Message> request = channel.receive()) {
     limits.start_work();
     const auto kind = static_cast<Request>(Message(*request).number());
@@ -170,7 +170,7 @@ void RemoteFile::send_blocks(OpenFile& file, const std::string& path, const Part
     std::byte* slot = shared.data() + count++ % ReaderProcess::kSlots * ReaderProcess::kSlotBytes;
     going_on = false;
     const Message message = guarded(file.name, [&] {
-      file.allow(block.rows * block.cols * bytes_of(element));
+      file.allow(block.rows * block.cols * bytes_of(element), 0);
       read_part(file, path, read_set(file, path), block, element, slot);
       going_on = true;
       return done();
