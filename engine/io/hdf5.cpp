@@ -64,14 +64,31 @@ int openable(const std::string& path) {
   throw DataError(fmt::format("{}: is damaged, or not an HDF5 file: {}", path, reason));
 }
 
-}  // namespace
-
 void quiet_errors() {
   // A file whose disk is full cannot be closed; the library's exit handler would try for ever and print.
   static const bool no_exit_handler = H5dont_atexit() >= 0;
   (void)no_exit_handler;
   thread_local const bool quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   (void)quiet;
+}
+
+}  // namespace
+
+LibraryTurn::LibraryTurn() {
+  if (depth_++ == 0) mutex_.lock();
+  quiet_errors();
+}
+
+LibraryTurn::~LibraryTurn() {
+  if (--depth_ == 0) mutex_.unlock();
+}
+
+OpenFile::~OpenFile() {
+  if (!file.valid()) return;
+  const LibraryTurn turn;
+  reading.clear();
+  growing.clear();
+  (void)file.close();
 }
 
 std::string last_error() {
@@ -116,7 +133,6 @@ File::~File() = default;
 const std::string& File::name() const { return impl_->name; }
 
 File File::open(const std::string& path) {
-  quiet_errors();
   auto impl = std::make_unique<Impl>();
   impl->name = path;
   impl->remote = std::make_unique<RemoteFile>(path, openable(path));
@@ -124,7 +140,7 @@ File File::open(const std::string& path) {
 }
 
 File File::open_in_process(const std::string& path) {
-  quiet_errors();
+  const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = path;
   if (H5Fis_hdf5(path.c_str()) == 0)
@@ -136,7 +152,7 @@ File File::open_in_process(const std::string& path) {
 }
 
 File File::create(const std::string& path) {
-  quiet_errors();
+  const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = path;
   impl->writable = true;
@@ -148,7 +164,7 @@ File File::create(const std::string& path) {
 }
 
 File File::create_in_memory(std::size_t growth) {
-  quiet_errors();
+  const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = "file in memory";
   impl->writable = true;
@@ -161,7 +177,7 @@ File File::create_in_memory(std::size_t growth) {
 }
 
 File File::open_image(std::span<const std::byte> image, const std::string& name) {
-  quiet_errors();
+  const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = name;
   const Handle access = access_properties();
@@ -180,7 +196,7 @@ std::vector<std::byte> File::image(std::size_t room) {
 }
 
 void File::image(std::size_t room, std::vector<std::byte>& bytes) {
-  quiet_errors();
+  const LibraryTurn turn;
   const auto fail = [&] { throw FileError(fmt::format("{}: no image of it: {}", impl_->name, last_error())); };
   if (H5Fflush(impl_->id(), H5F_SCOPE_GLOBAL) < 0) fail();
   const ssize_t size = H5Fget_file_image(impl_->id(), nullptr, 0);
@@ -191,8 +207,8 @@ void File::image(std::size_t room, std::vector<std::byte>& bytes) {
 }
 
 void File::close() {
-  quiet_errors();
   impl_->remote.reset();
+  const LibraryTurn turn;
   if (!impl_->file.valid()) return;
   impl_->reading.clear();
   std::string failure;
@@ -207,6 +223,7 @@ void File::close() {
 }
 
 std::string version() {
+  const LibraryTurn turn;
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
   return fmt::format("HDF5 {}.{}.{}", major, minor, release);

@@ -15,6 +15,7 @@
 
 #include "engine/io/hdf5.hpp"
 #include "engine/io/hdf5_chunks.hpp"
+#include "engine/io/hdf5_turn.hpp"
 
 /// What the hdf5*.cpp files share. Nobody else includes this: hid_t stops here.
 namespace gradloom::h5 {
@@ -70,9 +71,13 @@ struct OpenFile {
   bool writable = false;
   Handle file;
   Allow allow = [](std::uint64_t, std::uint64_t) {};
-  // Closed before the file: members are destroyed in reverse order.
   std::map<std::string, ReadSet> reading;
   std::map<std::string, GrowingSet> growing;
+
+  OpenFile() = default;
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile();  ///< Closes the sets before the file.
 
   [[nodiscard]] hid_t id() const { return file.id(); }
 };
@@ -116,9 +121,6 @@ struct PlainElements {
 
 /// Nothing where the set is not contiguous, or of another type.
 std::optional<PlainElements> plain_elements(const ReadSet& set);
-
-/// Turns the library's printing off, for this thread (its error stacks are per thread).
-void quiet_errors();
 
 /// The innermost reason of the last failed call of this thread, in one line: the system's message where it has one.
 /// Every later call forgets it, the closing of a Handle too: ask before any Handle goes out of scope.

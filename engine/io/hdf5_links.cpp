@@ -55,7 +55,6 @@ herr_t note_name(hid_t, const char* name, const H5L_info_t*, void* out) {
 }  // namespace
 
 Handle open_object(const OpenFile& file, const std::string& path) {
-  quiet_errors();
   const auto [kind, where] = first_obstacle(file.id(), path);
   switch (kind) {
     case Link::kAbsent:
@@ -74,17 +73,19 @@ Handle open_object(const OpenFile& file, const std::string& path) {
 
 bool File::exists(const std::string& path) const {
   if (impl_->remote) return impl_->remote->exists(path);
-  quiet_errors();
+  const LibraryTurn turn;
   return first_obstacle(impl_->id(), path).first == Link::kHard;
 }
 
 bool File::is_group(const std::string& path) const {
   if (impl_->remote) return impl_->remote->is_group(path);
+  const LibraryTurn turn;
   return exists(path) && H5Iget_type(open_object(*impl_, path).id()) == H5I_GROUP;
 }
 
 std::vector<std::string> File::children(const std::string& group) const {
   if (impl_->remote) return impl_->remote->children(group);
+  const LibraryTurn turn;
   const Handle object = open_object(*impl_, group);
   if (H5Iget_type(object.id()) != H5I_GROUP) throw_data_error(impl_->name, group, "is not a group");
   std::vector<std::string> names;
@@ -106,7 +107,7 @@ void create_parents(const OpenFile& file, const std::string& path) {
 }
 
 void File::create_group(const std::string& path) {
-  quiet_errors();
+  const LibraryTurn turn;
   create_parents(*impl_, path + "/.");
 }
 

@@ -22,6 +22,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "engine/io/hdf5_turn.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom::h5 {
@@ -250,9 +251,13 @@ ReaderProcess::ReaderProcess(const std::string& name, const Serve& serve)
 
 ReaderProcess::ReaderProcess(const std::string& name, const Serve& serve, const std::array<int, 2>& sockets)
     : name_(name), channel_(sockets[0]), shared_(shared_memory(), unmap) {
-  child_ = shared_ ? ::fork() : -1;
-  if (child_ == 0) be_child(sockets[1], serve, {shared_.get(), kSharedBytes});
-  const int reason = errno;
+  int reason = ENOMEM;
+  if (shared_) {
+    const LibraryTurn turn;
+    child_ = ::fork();
+    if (child_ == 0) be_child(sockets[1], serve, {shared_.get(), kSharedBytes});
+    reason = errno;
+  }
   ::close(sockets[1]);
   if (child_ < 0)
     throw FileError(fmt::format("{}: no process can be started to read it: {}", name, std::strerror(reason)));

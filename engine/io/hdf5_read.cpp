@@ -353,7 +353,7 @@ DatasetInfo describe(const OpenFile& file, const std::string& path, hid_t datase
 
 DatasetInfo File::info(const std::string& path) const {
   if (impl_->remote) return impl_->remote->info(path);
-  quiet_errors();
+  const LibraryTurn turn;
   return read_set(*impl_, path).info;
 }
 
@@ -362,7 +362,7 @@ void File::read_rows(const std::string& path, std::uint64_t first, MatrixView<T>
   const Part part{first, out.rows, 0, out.cols};
   auto* bytes = reinterpret_cast<std::byte*>(out.data);
   if (impl_->remote) return impl_->remote->read(path, part, element_of<T>(), bytes);
-  quiet_errors();
+  const LibraryTurn turn;
   const ReadSet& set = read_set(*impl_, path);
   require_rows(impl_->name, path, set.info, first, out.rows, out.cols);
   read_part(*impl_, path, set, part, element_of<T>(), bytes);

@@ -43,6 +43,21 @@ std::optional<PlainElements> plain_elements_in(Message& message) {
   return elements;
 }
 
+struct Conversion {
+  hid_t stored;
+  hid_t wanted;
+  std::size_t from_bytes;  // of an element; 0 where there is no such type
+  bool none;               // both types are the same
+};
+
+Conversion plain_conversion(const PlainElements& elements, Element element) {
+  const LibraryTurn turn;
+  if (elements.type >= plain_types().size()) return {};
+  const hid_t stored = plain_types()[elements.type];
+  const hid_t wanted = memory_type_of(element);
+  return {stored, wanted, H5Tget_size(stored), H5Tequal(stored, wanted) > 0};
+}
+
 }  // namespace
 
 RemoteFile::RemoteFile(std::string path, int descriptor) : name_(std::move(path)), descriptor_(descriptor) {
@@ -154,21 +169,19 @@ void RemoteFile::read(const std::string& path, const Part& part, Element element
 void RemoteFile::read_plain(const std::string& path, const PlainElements& elements, const Part& part, Element element,
                             std::byte* out) {
   constexpr std::size_t kPiece = 32 << 10;  // elements
-  quiet_errors();
-  if (elements.type >= plain_types().size()) process_->throw_damaged("it answers nonsense");
-  const hid_t stored = plain_types()[elements.type];
-  const hid_t wanted = memory_type_of(element);
-  const std::size_t from_bytes = H5Tget_size(stored);
+  const auto [stored, wanted, from_bytes, as_wanted] = plain_conversion(elements, element);
+  if (from_bytes == 0) process_->throw_damaged("it answers nonsense");
   const std::size_t to_bytes = bytes_of(element);
   const std::uint64_t count = part.rows * part.cols;
   const std::uint64_t begin = elements.place + part.first * part.cols * from_bytes;
-  if (H5Tequal(stored, wanted) > 0) return read_bytes(path, begin, {out, count * to_bytes});
+  if (as_wanted) return read_bytes(path, begin, {out, count * to_bytes});
   scratch_.resize(kPiece * from_bytes);
   for (std::uint64_t done = 0; done < count; done += kPiece) {
     const std::size_t piece = std::min<std::uint64_t>(kPiece, count - done);
     std::byte* to = out + done * to_bytes;
     std::byte* from = from_bytes <= to_bytes ? to : scratch_.data();
     read_bytes(path, begin + done * from_bytes, {from, piece * from_bytes});
+    const LibraryTurn turn;  // not while the disk is waited for
     if (H5Tconvert(stored, wanted, piece, from, nullptr, H5P_DEFAULT) < 0)
       throw_data_error(name_, path, "cannot be converted: " + last_error());
     if (from != to) std::memcpy(to, from, piece * to_bytes);

@@ -121,7 +121,7 @@ std::string padded(const std::string& text, const Handle& type) {
 }  // namespace
 
 void File::write_string(const std::string& path, const std::string& value) {
-  quiet_errors();
+  const LibraryTurn turn;
   create_parents(*impl_, path);
   const Handle type = text_type(value.size());
   const Handle creation = creation_properties(H5P_DATASET_CREATE);
@@ -136,6 +136,7 @@ void File::write_string(const std::string& path, const std::string& value) {
 
 std::string File::read_string(const std::string& path) const {
   if (impl_->remote) return impl_->remote->read_string(path);
+  const LibraryTurn turn;
   const DatasetInfo about = info(path);
   std::uint64_t count = 1;
   for (const std::uint64_t n : about.shape) count *= n;
@@ -151,23 +152,28 @@ std::string File::read_string(const std::string& path) const {
 }
 
 void File::write_attribute(const std::string& path, const std::string& name, std::int64_t value) {
+  const LibraryTurn turn;
   write_raw_attribute(*impl_, path, name, H5T_STD_I64LE, H5T_NATIVE_INT64, scalar_space(), &value);
 }
 
 void File::write_attribute(const std::string& path, const std::string& name, std::uint64_t value) {
+  const LibraryTurn turn;
   write_raw_attribute(*impl_, path, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, scalar_space(), &value);
 }
 
 void File::write_attribute(const std::string& path, const std::string& name, double value) {
+  const LibraryTurn turn;
   write_raw_attribute(*impl_, path, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, scalar_space(), &value);
 }
 
 void File::write_attribute(const std::string& path, const std::string& name, const std::string& value) {
+  const LibraryTurn turn;
   const Handle type = text_type(value.size());
   write_raw_attribute(*impl_, path, name, type.id(), type.id(), scalar_space(), padded(value, type).data());
 }
 
 void File::write_attribute(const std::string& path, const std::string& name, const std::vector<std::string>& values) {
+  const LibraryTurn turn;
   std::size_t longest = 1;
   for (const std::string& value : values) longest = std::max(longest, value.size());
   const Handle type = text_type(longest);
@@ -180,6 +186,7 @@ void File::write_attribute(const std::string& path, const std::string& name, con
 
 std::optional<std::uint64_t> File::uint_attribute(const std::string& path, const std::string& name) const {
   if (impl_->remote) return impl_->remote->uint_attribute(path, name);
+  const LibraryTurn turn;
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute) return std::nullopt;
   require_number(*attribute, false);
@@ -197,6 +204,7 @@ std::optional<std::uint64_t> File::uint_attribute(const std::string& path, const
 
 std::optional<double> File::double_attribute(const std::string& path, const std::string& name) const {
   if (impl_->remote) return impl_->remote->double_attribute(path, name);
+  const LibraryTurn turn;
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute) return std::nullopt;
   require_number(*attribute, true);
@@ -207,6 +215,7 @@ std::optional<double> File::double_attribute(const std::string& path, const std:
 
 std::optional<std::string> File::string_attribute(const std::string& path, const std::string& name) const {
   if (impl_->remote) return impl_->remote->string_attribute(path, name);
+  const LibraryTurn turn;
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute || is_variable(*attribute)) return std::nullopt;
   std::vector<std::string> strings = read_strings(*attribute);
@@ -217,6 +226,7 @@ std::optional<std::string> File::string_attribute(const std::string& path, const
 std::optional<std::vector<std::string>> File::strings_attribute(const std::string& path,
                                                                 const std::string& name) const {
   if (impl_->remote) return impl_->remote->strings_attribute(path, name);
+  const LibraryTurn turn;
   const auto attribute = open_attribute(*impl_, path, name);
   if (!attribute || is_variable(*attribute)) return std::nullopt;
   return read_strings(*attribute);

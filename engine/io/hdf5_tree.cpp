@@ -64,7 +64,7 @@ StoredValue stored_attribute(const OpenFile& file, const TreeItem& item) {
 }  // namespace
 
 std::vector<TreeItem> File::tree(const std::string& group) const {
-  quiet_errors();
+  const LibraryTurn turn;
   const std::string path = absolute(group);
   if (static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')) > kDeepest)
     throw_data_error(impl_->name, path, "is a group within too many others");
@@ -79,7 +79,7 @@ std::vector<TreeItem> File::tree(const std::string& group) const {
 }
 
 StoredValue File::stored_value(const TreeItem& item) const {
-  quiet_errors();
+  const LibraryTurn turn;
   return item.attribute.empty() ? stored_set(*impl_, item.path) : stored_attribute(*impl_, item);
 }
 

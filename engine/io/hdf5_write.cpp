@@ -79,7 +79,7 @@ Handle memory_space(MatrixView<const T> rows) {
 
 template <class T>
 void File::write(const std::string& path, std::span<const std::uint64_t> shape, const T* values) {
-  quiet_errors();
+  const LibraryTurn turn;
   create_parents(*impl_, path);
   const Handle creation = creation_properties(H5P_DATASET_CREATE);
   H5Pset_fill_time(creation.id(), H5D_FILL_TIME_NEVER);  // every element is written here
@@ -93,7 +93,7 @@ void File::write(const std::string& path, std::span<const std::uint64_t> shape, 
 
 template <class T>
 void File::create_rows(const std::string& path, const RowsOptions& options) {
-  quiet_errors();
+  const LibraryTurn turn;
   create_parents(*impl_, path);
   const int rank = options.cols == 0 ? 1 : 2;
   const std::array<hsize_t, 2> dims{0, options.cols};
@@ -112,7 +112,7 @@ void File::create_rows(const std::string& path, const RowsOptions& options) {
 
 template <class T>
 void File::append_rows(const std::string& path, MatrixView<const T> rows) {
-  quiet_errors();
+  const LibraryTurn turn;
   const auto found = impl_->growing.find(absolute(path));
   if (found == impl_->growing.end()) throw_file_error(impl_->name, path, "was not created to be appended to");
   GrowingSet& set = found->second;

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <numeric>
+#include <thread>
 
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
@@ -221,6 +223,32 @@ TEST_CASE("A full disk is a FileError, while rows are written or at the latest w
     return message.find("cannot be written: File too large") != std::string::npos ? 0 : 1;
   });
   CHECK(status == 0);
+}
+
+TEST_CASE("Files are opened while another thread writes one in memory", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::vector<std::uint64_t> shape{1000};
+  const std::vector<double> values(1000, 0.5);
+  {
+    File file = File::create(folder / "a.h5");
+    file.write("x", shape, values.data());
+    file.close();
+  }
+  std::atomic<bool> opened{false};
+  std::thread writer([&] {
+    while (!opened) {
+      File file = File::create_in_memory();
+      file.write("x", shape, values.data());
+      file.write_attribute("x", "a", 1.0);
+      const File copy = File::open_image(file.image(), "copy");
+      (void)copy.info("x");
+    }
+  });
+  std::size_t rows = 0;
+  for (int i = 0; i < 200; ++i) rows += File::open(folder / "a.h5").info("x").shape[0];
+  opened = true;
+  writer.join();
+  CHECK(rows == 200 * 1000);
 }
 
 }  // namespace
