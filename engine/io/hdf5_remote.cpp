@@ -62,8 +62,9 @@ Conversion plain_conversion(const PlainElements& elements, Element element) {
 
 RemoteFile::RemoteFile(std::string path, int descriptor) : name_(std::move(path)), descriptor_(descriptor) {
   try {
-    process_.emplace(
-        name_, [this](Channel& channel, std::span<std::byte> shared) { RemoteFile::serve(name_, channel, shared); });
+    if (::fstat(descriptor_, &opened_) != 0)
+      throw FileError(fmt::format("{}: cannot be opened: {}", name_, std::strerror(errno)));
+    process_.emplace(name_, [this](Channel& channel, std::span<std::byte> shared) { serve(channel, shared); });
     (void)receive();
   } catch (...) {
     ::close(descriptor_);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 
 #include "engine/io/hdf5_internal.hpp"
@@ -35,7 +37,8 @@ class RemoteFile {
 
  private:
   /// What the process does.
-  static void serve(const std::string& path, Channel& channel, std::span<std::byte> shared);
+  void serve(Channel& channel, std::span<std::byte> shared) const;
+  void require_same(const File& file) const;
   static Message answer(const File& file, Message& request);
   static void send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared);
   static void send_blocks(OpenFile& file, const std::string& path, const Part& part, Element element, Channel& channel,
@@ -50,6 +53,7 @@ class RemoteFile {
 
   std::string name_;
   int descriptor_;
+  struct stat opened_ {};  // what the descriptor is of
   std::optional<ReaderProcess> process_;
   std::vector<std::byte> scratch_;
 };

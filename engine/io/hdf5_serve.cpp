@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <filesystem>
 #include <new>
 
 #include "engine/io/hdf5_protocol.hpp"
@@ -63,18 +62,31 @@ Message guarded(const std::string& path, const Work& work) {
 
 }  // namespace
 
-void RemoteFile::serve(const std::string& path, Channel& channel, std::span<std::byte> shared) {
-  std::error_code unknown;
-  const std::uintmax_t file_bytes = std::filesystem::file_size(path, unknown);
-  Limits limits(unknown ? 0 : file_bytes);
+// Places that this process tells are read from the parent's descriptor.
+void RemoteFile::require_same(const File& file) const {
+  void* descriptor = nullptr;
+  struct stat status {};
+  if (H5Fget_vfd_handle(file.impl_->id(), H5P_DEFAULT, &descriptor) < 0 ||
+      ::fstat(*static_cast<const int*>(descriptor), &status) != 0)
+    throw FileError(fmt::format("{}: cannot be opened: {}", name_, last_error()));
+  if (status.st_dev != opened_.st_dev || status.st_ino != opened_.st_ino)
+    throw FileError(name_ + ": was replaced by another file while it was opened; run it again");
+}
+
+void RemoteFile::serve(Channel& channel, std::span<std::byte> shared) const {
+  const std::string& path = name_;
+  Limits limits(static_cast<std::uint64_t>(opened_.st_size));
   std::optional<File> file;
+  bool may_go_on = false;
   limits.start_work();
   const Message opened = guarded(path, [&] {
     file = File::open_in_process(path);
+    require_same(*file);
+    may_go_on = true;
     return done();
   });
   limits.end_work();
-  if (!channel.send(opened) || !file) return;
+  if (!channel.send(opened) || !may_go_on) return;
   Limits::open_no_more();
   file->impl_->allow = [&](std::uint64_t bytes, std::uint64_t chunks) { limits.allow(bytes, chunks); };
   while (std::optional<Message> request = channel.receive()) {

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -223,6 +224,39 @@ TEST_CASE("A full disk is a FileError, while rows are written or at the latest w
     return message.find("cannot be written: File too large") != std::string::npos ? 0 : 1;
   });
   CHECK(status == 0);
+}
+
+TEST_CASE("A file that is replaced while it is opened is the one or the other", "[hdf5]") {
+  const TemporaryFolder folder;
+  for (const std::uint64_t rows : {10, 1000}) {  // their elements begin at different places
+    const std::vector<double> values(rows, static_cast<double>(rows));
+    File file = File::create(folder / std::to_string(rows));
+    if (rows == 1000) file.write("before", std::array{rows}, values.data());
+    file.write("x", std::array{rows}, values.data());
+    file.close();
+  }
+  std::filesystem::create_hard_link(folder / "10", folder / "a.h5");
+  std::atomic<bool> done{false};
+  std::thread replacer([&] {
+    for (bool large = true; !done; large = !large) {
+      std::filesystem::create_hard_link(folder / (large ? "1000" : "10"), folder / "next");
+      std::filesystem::rename(folder / "next", folder / "a.h5");
+    }
+  });
+  std::size_t mixed = 0;
+  for (int i = 0; i < 200; ++i) try {
+      const File file = File::open(folder / "a.h5");
+      std::vector<double> values(file.info("x").shape[0]);
+      file.read_rows<double>("x", 0, {values.data(), values.size(), 1});
+      const auto expected = static_cast<double>(values.size());
+      mixed += std::count(values.begin(), values.end(), expected) == std::ssize(values) ? 0 : 1;
+    } catch (const FileError& error) {
+      if (!std::string_view(error.what()).ends_with("was replaced by another file while it was opened; run it again"))
+        ++mixed;
+    }
+  done = true;
+  replacer.join();
+  CHECK(mixed == 0);
 }
 
 TEST_CASE("Files are opened while another thread writes one in memory", "[hdf5]") {
