@@ -39,13 +39,13 @@ build() {
 release() {
   local labels=(-LE soak)
   [[ $mode == --all ]] && labels=()
-  build release && ctest --preset release "${labels[@]}"
+  build release && ctest --preset release -j "$jobs" "${labels[@]}"
 }
 
-# The scores of ready configs and the comparison with PyTorch are numbers, not memory: release alone checks them.
+# The scores of ready configs and the comparisons with PyTorch are numbers, not memory: release alone checks them.
 asan() {
   export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
-  build asan gradloom_tests gradloom_program train_in_memory && ctest --preset asan -LE soak -E 'configs|parity'
+  build asan gradloom_tests gradloom_program train_in_memory && ctest --preset asan -j "$jobs" -LE soak -E 'configs|pytorch'
 }
 
 tsan() {
