@@ -124,7 +124,7 @@ TEST_CASE("A process that spins is ended by its processor time", "[hdf5]") {
 TEST_CASE("Processor time counts over all work, and elements and chunks bring more", "[hdf5]") {
   ReaderProcess process("a.h5", [](Channel& channel, std::span<std::byte>) {
     Limits limits(0);
-    for (const auto& [bytes, chunks] : {std::pair{0, 0}, {16 << 20, 0}, {0, 40000}}) {
+    for (const auto& [bytes, chunks] : {std::pair{0, 0}, {32 << 20, 0}, {0, 40000}}) {
       limits.allow(bytes, chunks);
       limits.start_work();
       const std::clock_t end = std::clock() + static_cast<std::clock_t>(1.5 * CLOCKS_PER_SEC);
@@ -136,7 +136,7 @@ TEST_CASE("Processor time counts over all work, and elements and chunks bring mo
   });
   CHECK(process.receive().text() == "done");
   CHECK(process.receive().text() == "done");
-  CHECK(process.receive().text() == "done");  // 4.5 s, of 2 and 1 and 2
+  CHECK(process.receive().text() == "done");  // 4.5 s, of 2 and 2 and 2
 }
 
 TEST_CASE("A process that eats memory is refused it", "[hdf5]") {
