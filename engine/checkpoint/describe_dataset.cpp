@@ -18,9 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kBlockBytes = 8 << 20;
-constexpr std::size_t kMostClasses = 256;    // distinct whole numbers that are still counted one by one
-constexpr std::size_t kDeepestGroup = 8;     // groups may hold each other in a circle
-constexpr std::size_t kMostDatasets = 1000;  // that are listed
+constexpr std::size_t kMostClasses = 256;      // distinct whole numbers that are still counted one by one
+constexpr std::size_t kDeepestGroup = 8;       // groups may hold each other in a circle
+constexpr std::size_t kMostDatasets = 1000;    // that are listed
+constexpr std::size_t kMostColumns = 200'000;  // of one set: a small file can promise millions
 
 struct Column {
   Spread spread;  // of finite values
@@ -96,9 +97,9 @@ void for_each_row(const h5::File& file, const std::string& path, const Use& use)
 
 Json columns_of(const h5::File& file, const std::string& path, const std::vector<std::string>& names) {
   const h5::DatasetInfo info = file.info(path);
-  std::vector<Column> columns(info.shape.size() == 1 ? 1 : info.shape[1]);
+  std::vector<Column> columns(info.shape.size() == 1 ? 1 : std::min<std::uint64_t>(info.shape[1], kMostColumns));
   for_each_row(file, path, [&](std::uint64_t, std::span<const double> row) {
-    for (std::size_t c = 0; c < row.size(); ++c) columns[c].add(row[c]);
+    for (std::size_t c = 0; c < columns.size(); ++c) columns[c].add(row[c]);
   });
   Json json = Json::array();
   for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -129,9 +130,11 @@ Json describe_set(const h5::File& file, const std::string& path) {
     if (!info.chunk.empty()) json["chunk"] = info.chunk;
     if (!info.filters.empty()) json["filters"] = info.filters;
     json["stored_bytes"] = info.stored_bytes;
-    if (path == "/x" && is_table(info)) json["columns"] = columns_of(file, path, names_of(file, path, "names"));
-    if (path == "/y" && is_table(info)) {
-      json["columns"] = columns_of(file, path, {});
+    const bool described = (path == "/x" || path == "/y") && is_table(info);
+    if (described) json["columns"] = columns_of(file, path, names_of(file, path, "names"));
+    if (described && info.shape.size() == 2 && info.shape[1] > kMostColumns)
+      json["columns_left_out"] = info.shape[1] - kMostColumns;
+    if (path == "/y" && described) {
       if (const Json counts = class_counts_of(file, path); !counts.is_null()) json["counts"] = counts;
       if (const auto classes = names_of(file, path, "classes"); !classes.empty()) json["classes"] = classes;
     }
@@ -187,6 +190,7 @@ std::string set_text(const Json& set) {
   text += fmt::format(", {} bytes\n", set["stored_bytes"].dump());
   if (set.contains("columns"))
     for (const Json& column : set["columns"]) text += column_text(column);
+  if (set.contains("columns_left_out")) text += fmt::format("  and {} columns more\n", set["columns_left_out"].dump());
   if (set.contains("counts")) text += counts_text(set);
   return text;
 }

@@ -87,6 +87,20 @@ TEST_CASE("a data set is described with its statistics", "[inspect]") {
   CHECK(verify(folder / "d.h5").find("4 rows, 2 features, 1 targets") != std::string::npos);
 }
 
+TEST_CASE("of a set of millions of columns the first are described", "[inspect]") {
+  const testing::TemporaryFolder folder;
+  const std::array<std::uint64_t, 2> shape{1, 200'005};
+  const std::vector<float> row(shape[1], 2.5F);
+  h5::File file = h5::File::create(folder / "wide.h5");
+  file.write<float>("/x", shape, row.data());
+  file.close();
+  const Json x = Json::parse(inspect(folder / "wide.h5", true))["data_sets"][0];
+  CHECK(x["columns"].size() == 200'000);
+  CHECK(x["columns"].back()["mean"] == 2.5);
+  CHECK(x["columns_left_out"] == 5);
+  CHECK(inspect(folder / "wide.h5", false).ends_with("  and 5 columns more\n"));
+}
+
 TEST_CASE("what `train` could not read is not verified", "[inspect]") {
   const testing::TemporaryFolder folder;
   write_data(folder / "nan.h5", std::numeric_limits<double>::quiet_NaN(), true);
