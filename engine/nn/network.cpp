@@ -46,7 +46,7 @@ void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T
   for (std::size_t l = 0; l < layout_.depth(); ++l) {
     const MatrixView<T> z = preactivation_of(l, workspace, rows);
     const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
-    gemm<T>(1, input_of(l, x, workspace, rows), Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
+    forward_product(parameters, l, x, workspace, rows);
     add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
     if (drops_units(workspace, l))
       apply_dropout(l, workspace, rows, a, workspace.dropped[l].view().row_range(rows.first, rows.count));
@@ -82,9 +82,8 @@ void Network<T>::apply_output_derivative(Workspace<T>& workspace, RowRange rows)
 
 template <class T>
 void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
-  const MatrixView<T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
+  delta_product(parameters, l, workspace, rows);
   const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
-  gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
   if (drops_units(workspace, l - 1)) apply_dropout(l - 1, workspace, rows, da, da);
   apply_derivative(l - 1, workspace, rows);
 }
@@ -92,10 +91,35 @@ void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>
 template <class T>
 void Network<T>::gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                           std::size_t first_unit, MatrixView<T> dweight, T* dbias) const {
+  gradient_product(l, x, workspace, rows, first_unit, dweight);
+  sum_rows<T>(delta_of_units(l, workspace, rows, first_unit, dweight.rows), dbias);
+}
+
+template <class T>
+MatrixView<const T> Network<T>::delta_of_units(std::size_t l, const Workspace<T>& workspace, RowRange rows,
+                                               std::size_t first_unit, std::size_t units) const {
   const MatrixView<const T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
-  const MatrixView<const T> units(dz.data + first_unit, dz.rows, dweight.rows, dz.stride);
-  gemm<T>(1, units, Transpose::kYes, input_of(l, x, workspace, rows), Transpose::kNo, 0, dweight);
-  sum_rows<T>(units, dbias);
+  return {dz.data + first_unit, dz.rows, units, dz.stride};
+}
+
+template <class T>
+void Network<T>::forward_product(const T* parameters, std::size_t l, MatrixView<const T> x, Workspace<T>& workspace,
+                                 RowRange rows) const {
+  gemm<T>(1, input_of(l, x, workspace, rows), Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0,
+          preactivation_of(l, workspace, rows));
+}
+
+template <class T>
+void Network<T>::delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
+  gemm<T>(1, workspace.delta[l].view().row_range(rows.first, rows.count), Transpose::kNo, layout_.weight(parameters, l),
+          Transpose::kNo, 0, workspace.delta[l - 1].view().row_range(rows.first, rows.count));
+}
+
+template <class T>
+void Network<T>::gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
+                                  std::size_t first_unit, MatrixView<T> dweight) const {
+  gemm<T>(1, delta_of_units(l, workspace, rows, first_unit, dweight.rows), Transpose::kYes,
+          input_of(l, x, workspace, rows), Transpose::kNo, 0, dweight);
 }
 
 template struct Workspace<float>;

@@ -65,11 +65,22 @@ class Network {
   void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                 std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
 
+  /// The matrix product of layer l in each of the three passes, alone: Z without b, dA of the layer before, dW. They
+  /// are parts of the passes, for a benchmark to run by themselves.
+  void forward_product(const T* parameters, std::size_t l, MatrixView<const T> x, Workspace<T>& workspace,
+                       RowRange rows) const;
+  void delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+  void gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
+                        std::size_t first_unit, MatrixView<T> dweight) const;
+
  private:
   [[nodiscard]] MatrixView<const T> input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
                                              RowRange rows) const;
   /// Where layer l's Z stands: in the place of its A, which overwrites it, unless the derivative needs it.
   [[nodiscard]] MatrixView<T> preactivation_of(std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+  /// dZ of units [first_unit, first_unit + units) of layer l: (rows.count, units).
+  [[nodiscard]] MatrixView<const T> delta_of_units(std::size_t l, const Workspace<T>& workspace, RowRange rows,
+                                                   std::size_t first_unit, std::size_t units) const;
   /// out <- a ∘ M by the dropout of layer l, both these rows.
   void apply_dropout(std::size_t l, const Workspace<T>& workspace, RowRange rows, MatrixView<const T> a,
                      MatrixView<T> out) const;

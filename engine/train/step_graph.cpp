@@ -96,7 +96,23 @@ double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const Upd
   const std::size_t terms = loss_terms_per_row(loss_, network_.layout().outputs());
   const double divisor = static_cast<double>(x.rows) * static_cast<double>(terms);
   delta_scale_ = static_cast<T>(1 / divisor);
-  if (arena_.threads() == 1 || !plan_.worth_spreading) {
+  products_only_ = false;
+  fire();
+  double sum = 0;
+  for (const double shard_sum : loss_sums_) sum += shard_sum;
+  return sum / divisor;
+}
+
+template <class T>
+void StepGraph<T>::run_products(MatrixView<const T> x) {
+  x_ = x;
+  products_only_ = true;
+  fire();
+}
+
+template <class T>
+void StepGraph<T>::fire() {
+  if (threads() == 1) {
     run_in_order();
   } else {
     arena_.run([this] {
@@ -109,9 +125,6 @@ double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const Upd
       }
     });
   }
-  double sum = 0;
-  for (const double shard_sum : loss_sums_) sum += shard_sum;
-  return sum / divisor;
 }
 
 template <class T>
@@ -126,6 +139,8 @@ void StepGraph<T>::run_in_order() {
 
 template <class T>
 void StepGraph<T>::forward(std::size_t shard) {
+  if (products_only_) return forward_products(shard);
+  LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
   const RowRange rows = plan_.shard(shard, x_.rows);
   loss_sums_[shard] = 0;
   if (rows.count == 0) return;
@@ -133,10 +148,13 @@ void StepGraph<T>::forward(std::size_t shard) {
   loss_sums_[shard] = loss_and_delta<T>(loss_, network_.output(workspace_, rows), y_.row_range(rows.first, rows.count),
                                         delta_scale_, workspace_.delta.back().view().row_range(rows.first, rows.count));
   network_.apply_output_derivative(workspace_, rows);
+  clock.lap(Phase::kForward);
 }
 
 template <class T>
 void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
+  if (products_only_) return backward_products(shard, layer);
+  LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
   const RowRange rows = plan_.shard(shard, x_.rows);
   if (rows.count == 0) return;
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
@@ -146,16 +164,48 @@ void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
                       own + (shape.bias_offset - shape.weight_offset));
   }
   if (layer > 0) network_.backward_delta(state_.parameters.data(), layer, workspace_, rows);
+  clock.lap(Phase::kBackward);
 }
 
 template <class T>
 void StepGraph<T>::update(std::size_t layer, std::size_t tile_index) {
   const Tile& tile = plan_.tiles[layer][tile_index];
+  if (products_only_) return update_products(tile);
+  LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
   const LayerLayout& shape = network_.layout().layer(layer);
   reduce(tile);
+  clock.lap(plan_.reductions[layer] == Reduction::kWholeMinibatch ? Phase::kBackward : Phase::kReduction);
   const bool weights = update_range(shape.weight_offset + tile.first_unit * shape.inputs, tile.units * shape.inputs);
   const bool biases = update_range(shape.bias_offset + tile.first_unit, tile.units);
   finite_[layer][tile_index] = static_cast<char>(weights && biases);
+  clock.lap(Phase::kUpdate);
+}
+
+template <class T>
+void StepGraph<T>::forward_products(std::size_t shard) {
+  const RowRange rows = plan_.shard(shard, x_.rows);
+  for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
+    network_.forward_product(state_.parameters.data(), l, x_, workspace_, rows);
+}
+
+template <class T>
+void StepGraph<T>::backward_products(std::size_t shard, std::size_t layer) {
+  const RowRange rows = plan_.shard(shard, x_.rows);
+  if (plan_.reductions[layer] == Reduction::kShardGradients) {
+    const LayerLayout& shape = network_.layout().layer(layer);
+    network_.gradient_product(layer, x_, workspace_, rows, 0,
+                              {shard_gradients_[layer][shard].data(), shape.units, shape.inputs});
+  }
+  if (layer > 0) network_.delta_product(state_.parameters.data(), layer, workspace_, rows);
+}
+
+template <class T>
+void StepGraph<T>::update_products(const Tile& tile) {
+  if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
+  const LayerLayout& shape = network_.layout().layer(tile.layer);
+  T* const dweight = gradient_.data() + shape.weight_offset + tile.first_unit * shape.inputs;
+  network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,
+                            {dweight, tile.units, shape.inputs});
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include "engine/nn/network.hpp"
 #include "engine/optim/optimizer.hpp"
 #include "engine/train/step_plan.hpp"
+#include "engine/train/step_times.hpp"
 #include "gradloom/options.hpp"
 
 namespace gradloom {
@@ -42,11 +43,21 @@ class StepGraph {
   StepGraph& operator=(const StepGraph&) = delete;
 
   [[nodiscard]] const StepPlan& plan() const { return plan_; }
+  /// Threads that a step's work is handed to.
+  [[nodiscard]] std::size_t threads() const { return plan_.worth_spreading ? arena_.threads() : 1; }
 
   /// Runs one step on a minibatch of at most plan().batch_rows rows and returns its mean loss, taken before the
   /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards. `dropout` is read
   /// where layers drop units.
   double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context, const DropoutContext& dropout);
+
+  /// The matrix products of a step and nothing else: same graph, same cut, same threads. For a benchmark; behind a
+  /// run() on as many rows, whose deltas it multiplies. Parameters and optimizer state stay as they are.
+  void run_products(MatrixView<const T> x);
+
+  /// From here on run() adds to `times` what its work takes; nullptr ends that. `times` is to be made for plan(), and
+  /// to outlive its use.
+  void set_times(StepTimes* times) { times_ = times; }
 
   /// After run(): the first layer (in forward order) whose activations, else whose new parameters, hold NaN or Inf; -1
   /// where all is finite. Looks at parameters by flags that the updates left, at activations only where the loss of
@@ -61,6 +72,12 @@ class StepGraph {
   void backward(std::size_t shard, std::size_t layer);
   void update(std::size_t layer, std::size_t tile);
 
+  // The same for run_products().
+  void forward_products(std::size_t shard);
+  void backward_products(std::size_t shard, std::size_t layer);
+  void update_products(const Tile& tile);
+
+  void fire();
   void reduce(const Tile& tile);
   bool update_range(std::size_t offset, std::size_t count);
   void run_in_order();
@@ -78,6 +95,8 @@ class StepGraph {
   MatrixView<const T> y_;
   UpdateContext context_;
   T delta_scale_ = 0;
+  bool products_only_ = false;
+  StepTimes* times_ = nullptr;
 
   // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard; elements of state_,
   // gradient_ and finite_ to their tile.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -324,4 +325,38 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
       }
     }
   }
+}
+
+TEST_CASE("clocks and bare products leave a step's results as they are", "[train]") {
+  const Job job;
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  const Sgd<float> optimizer(job.optimizer);
+  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  const Reduction reduction = GENERATE(Reduction::kShardGradients, Reduction::kWholeMinibatch);
+  const std::size_t threads = GENERATE(1, 2);
+  Arena arena(threads);
+  TrainingState<float> plain = fresh_state<float>(layout, optimizer), timed = fresh_state<float>(layout, optimizer);
+  StepGraph<float> one(network, Loss::kMse, optimizer, plan_with(job, 50, reduction), plain, arena);
+  StepGraph<float> other(network, Loss::kMse, optimizer, plan_with(job, 50, reduction), timed, arena);
+  StepTimes times(other.plan());
+  double wall = 0;
+  for (std::uint64_t k = 1; k <= 5; ++k) {
+    const double expected = one.run(x.view(), y.view(), {0.1, k}, dropout_of(k));
+    other.set_times(&times);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(other.run(x.view(), y.view(), {0.1, k}, dropout_of(k)) == expected);
+    wall += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    other.set_times(nullptr);
+    other.run_products(x.view());
+    CHECK(other.diverged_layer() == -1);
+  }
+  CHECK(same_bits(plain.parameters, timed.parameters));
+  const auto [forward, backward, reducing, update] = times.total();
+  CHECK(forward > 0);
+  CHECK(backward > 0);
+  CHECK((reducing > 0) == (reduction == Reduction::kShardGradients));
+  CHECK(update > 0);
+  CHECK(forward + backward + reducing + update <= wall * static_cast<double>(threads));
 }
