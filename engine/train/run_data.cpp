@@ -5,10 +5,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/core/parallel.hpp"
 #include "engine/data/source.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
+
+std::size_t thread_count(const Config& config) {
+  return config.train.threads > 0 ? config.train.threads : allowed_cores();
+}
 
 std::string key_place(const Config& config, const std::string& key) {
   const auto origin = config.origins.find(key);

@@ -24,6 +24,9 @@ struct RunData {
   }
 };
 
+/// train.threads, or all cores allowed to the process.
+std::size_t thread_count(const Config& config);
+
 /// Where a key's value came from, for the start of a message: "c.ini:7: data.train", or the key alone.
 std::string key_place(const Config& config, const std::string& key);
 

@@ -7,9 +7,9 @@
 #include <limits>
 
 #include "engine/checkpoint/checkpoint.hpp"
-#include "engine/checkpoint/initial_parameters.hpp"
 #include "engine/train/checkpoint_writer.hpp"
 #include "engine/train/evaluator.hpp"
+#include "engine/train/initial_state.hpp"
 #include "engine/train/run_folder.hpp"
 #include "engine/train/training_run.hpp"
 #include "gradloom/errors.hpp"
@@ -53,10 +53,6 @@ class ObserverList final : public TrainingObserver {
   std::vector<TrainingObserver*> observers_;
 };
 
-std::size_t thread_count(const Config& config) {
-  return config.train.threads > 0 ? config.train.threads : allowed_cores();
-}
-
 template <class T>
 std::optional<Checkpoint<T>> read_resume_point(const std::optional<std::string>& path, const Config& config) {
   if (!path) return std::nullopt;
@@ -83,16 +79,6 @@ void require_same_environment(const Checkpoint<T>& checkpoint, const std::string
                     "train.strict = false",
                     key_place(config, "train.strict"), what));
   observer.on_warning(what);
-}
-
-// The parameters of model.init-from; nothing where the key is not set.
-template <class T>
-std::optional<AlignedBuffer<T>> given_parameters(const Config& config, const ParameterLayout& layout) {
-  const std::string& path = config.model.init_from;
-  if (path.empty()) return std::nullopt;
-  if (!std::filesystem::exists(path))
-    throw ConfigError(fmt::format("{} = {}: no such file", key_place(config, "model.init-from"), path));
-  return read_initial_parameters<T>(path, layout);
 }
 
 // The test set is judged with the parameters that a user would deploy: the best ones where there are any.

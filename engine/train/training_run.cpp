@@ -1,15 +1,15 @@
 #include "engine/train/training_run.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
-#include "engine/nn/initializer.hpp"
+#include "engine/train/divergence.hpp"
 #include "engine/train/evaluator.hpp"
+#include "engine/train/initial_state.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -38,15 +38,6 @@ bool about_equal(const std::vector<double>& a, const std::vector<double>& b, con
 bool about_equal(const Standardization& a, const Standardization& b) {
   return about_equal(a.x_mean, b.x_mean, a.x_scale) && about_equal(a.x_scale, b.x_scale, a.x_scale) &&
          about_equal(a.y_mean, b.y_mean, a.y_scale) && about_equal(a.y_scale, b.y_scale, a.y_scale);
-}
-
-template <class T>
-TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer) {
-  TrainingState<T> state{AlignedBuffer<T>(layout.size()), {}};
-  initialize(config.model.init, layout, config.train.seed, state.parameters.data());
-  for (const std::string& name : optimizer.state_names())
-    state.optimizer.emplace_back(name, AlignedBuffer<T>(layout.size(), T{0}));
-  return state;
 }
 
 }  // namespace
@@ -220,7 +211,7 @@ bool TrainingRun<T>::take_step(const Minibatch<T>& minibatch) {
   const double loss =
       step_.run(minibatch.x, minibatch.y, context, {config_.train.seed, minibatch.epoch, minibatch.numbers});
   if (const int layer = step_.diverged_layer(); layer >= 0) {
-    roll_back(divergence_text(minibatch, layer));
+    roll_back(divergence_text(context.step, network_.layout(), static_cast<std::size_t>(layer), *feed_, minibatch));
     return false;
   }
   ++progress_.step;
@@ -238,21 +229,10 @@ bool TrainingRun<T>::take_step(const Minibatch<T>& minibatch) {
 }
 
 template <class T>
-std::string TrainingRun<T>::divergence_text(const Minibatch<T>& minibatch, int layer) const {
-  constexpr std::size_t kRowsShown = 8;
-  const LayerLayout& shape = network_.layout().layer(layer);
-  return fmt::format(
-      "training diverged in step {} (epoch {}): NaN or Inf in layer_{:03} ({} {}); minibatch of {} rows: "
-      "{}{}",
-      progress_.step + 1, minibatch.epoch + 1, layer, shape.units, to_string(shape.activation), minibatch.rows(),
-      fmt::join(feed_->source_rows(minibatch, kRowsShown), ", "), minibatch.rows() > kRowsShown ? ", ..." : "");
-}
-
-template <class T>
 void TrainingRun<T>::end_diverged(const std::string& what) const {
   const auto safe_step = sink_.safe_step();
   throw DivergenceError(fmt::format(
-      "{}; lower optimizer.learning-rate or standardize the data; {}", what,
+      "{}; {}; {}", what, kDivergenceAdvice,
       safe_step ? fmt::format("the checkpoint of step {} stands", *safe_step) : "there is no checkpoint yet"));
 }
 

@@ -71,7 +71,6 @@ class TrainingRun {
   [[nodiscard]] UpdateContext next_update() const;
   [[nodiscard]] double learning_rate_factor() const;
   void roll_back(const std::string& what);
-  [[nodiscard]] std::string divergence_text(const Minibatch<T>& minibatch, int layer) const;
   [[noreturn]] void end_diverged(const std::string& what) const;
   void finish_epoch();
   std::size_t rank_epoch(double score);

@@ -1,0 +1,37 @@
+#include "engine/train/initial_state.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "engine/checkpoint/initial_parameters.hpp"
+#include "engine/nn/initializer.hpp"
+#include "engine/train/run_data.hpp"
+#include "gradloom/errors.hpp"
+
+namespace gradloom {
+
+template <class T>
+TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer) {
+  TrainingState<T> state{AlignedBuffer<T>(layout.size()), {}};
+  initialize(config.model.init, layout, config.train.seed, state.parameters.data());
+  for (const std::string& name : optimizer.state_names())
+    state.optimizer.emplace_back(name, AlignedBuffer<T>(layout.size(), T{0}));
+  return state;
+}
+
+template <class T>
+std::optional<AlignedBuffer<T>> given_parameters(const Config& config, const ParameterLayout& layout) {
+  const std::string& path = config.model.init_from;
+  if (path.empty()) return std::nullopt;
+  if (!std::filesystem::exists(path))
+    throw ConfigError(fmt::format("{} = {}: no such file", key_place(config, "model.init-from"), path));
+  return read_initial_parameters<T>(path, layout);
+}
+
+template TrainingState<float> initial_state(const Config&, const ParameterLayout&, const Optimizer<float>&);
+template TrainingState<double> initial_state(const Config&, const ParameterLayout&, const Optimizer<double>&);
+template std::optional<AlignedBuffer<float>> given_parameters(const Config&, const ParameterLayout&);
+template std::optional<AlignedBuffer<double>> given_parameters(const Config&, const ParameterLayout&);
+
+}  // namespace gradloom
