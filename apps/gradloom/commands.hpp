@@ -17,6 +17,7 @@ Command predict_command();
 Command import_command();
 Command generate_command();
 Command inspect_command();
+Command bench_command();
 Command verify_command();
 Command verify_resume_command();
 Command check_command();

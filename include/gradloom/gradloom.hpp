@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gradloom/bench.hpp"
 #include "gradloom/compare.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/dataset.hpp"

@@ -6,7 +6,8 @@ import unittest
 
 from support import PROGRAM, CliTest
 
-COMMANDS = ["train", "evaluate", "predict", "import", "generate", "inspect", "verify", "check", "verify-resume"]
+COMMANDS = ["train", "evaluate", "predict", "import", "generate", "inspect", "bench", "verify", "check",
+            "verify-resume"]
 
 
 class CommandLine(CliTest):

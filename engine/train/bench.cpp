@@ -1,0 +1,320 @@
+#include "gradloom/bench.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "engine/train/divergence.hpp"
+#include "engine/train/initial_state.hpp"
+#include "engine/train/run_data.hpp"
+#include "engine/train/step_graph.hpp"
+#include "gradloom/errors.hpp"
+#include "gradloom/version.hpp"
+
+namespace gradloom {
+namespace {
+
+// Steps are taken before the first is timed for at least this long, and at least so many: threads and the library's
+// buffers come up, and caches fill.
+constexpr double kWarmUpSeconds = 0.2;
+constexpr std::size_t kLeastWarmUpSteps = 3;
+
+// How long the timed steps take where their number is not given, and its bounds.
+constexpr double kSecondsOfSteps = 1;
+constexpr double kLeastSteps = 20, kMostSteps = 200000;
+
+// Steps, products and clocked steps are timed in turns of about this length: long enough that short steps find their
+// code and data in the caches, as in training, short enough that the machine's ups and downs meet all three.
+constexpr double kTurnSeconds = 2e-3;
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// The value below which `share` of the values lie.
+double quantile(std::vector<double> values, double share) {
+  const auto place = values.begin() + std::lround(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), place, values.end());
+  return *place;
+}
+
+double median(const std::vector<double>& values) { return quantile(values, 0.5); }
+
+double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
+// Three products for each layer, but no deltas for the inputs; a multiplication and an addition each.
+double product_flops(const ParameterLayout& layout, std::size_t rows) {
+  double weights = 0;
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    weights += (l == 0 ? 2.0 : 3.0) * static_cast<double>(layout.layer(l).units * layout.layer(l).inputs);
+  return 2 * weights * static_cast<double>(rows);
+}
+
+std::string describe(const ParameterLayout& layout) {
+  std::string widths = std::to_string(layout.inputs());
+  std::string activations;
+  for (const LayerSpec& layer : layout.specs()) {
+    widths += fmt::format("-{}", layer.units);
+    activations += fmt::format(" {}", to_string(layer.activation));
+    if (layer.dropout > 0) activations += fmt::format(" dropout={}", layer.dropout);
+  }
+  return widths + activations;
+}
+
+// VmHWM of /proc/self/status; 0 where the system does not tell. getrusage would count the parent's pages too.
+std::uint64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:") {
+      std::uint64_t kib = 0;
+      status >> kib;
+      return kib * 1024;
+    }
+  return 0;
+}
+
+template <class T>
+std::uint64_t bytes_of(const Dataset<T>& data) {
+  return sizeof(T) * (data.x.rows() * data.x.cols() + data.y.rows() * data.y.cols());
+}
+
+/// Takes steps as a run does, and times them. One thread calls it.
+template <class T>
+class StepBench {
+ public:
+  /// All references must outlive the bench. `initial`: parameters in place of model.init's.
+  StepBench(const Config& config, const RunData<T>& data, std::optional<AlignedBuffer<T>> initial, Arena& arena);
+
+  BenchReport run(std::uint64_t steps);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const Minibatch<T>& next();
+  void take_step();
+  [[nodiscard]] bool is_full() const { return minibatch_.rows() == step_.plan().batch_rows; }
+  double warm_up();
+  void time_steps(std::uint64_t count);
+  void time_products(std::uint64_t count);
+  void time_phases(std::uint64_t count);
+  [[nodiscard]] StepSplit split(double step_seconds) const;
+  [[nodiscard]] BenchMemory memory() const;
+  [[nodiscard]] BenchReport report() const;
+
+  // Constant after construction.
+  const Config& config_;
+  const RunData<T>& data_;
+  Arena& arena_;
+  const Network<T> network_;
+  const std::unique_ptr<Optimizer<T>> optimizer_;
+
+  TrainingState<T> state_;
+  StepGraph<T> step_;
+  MinibatchFeed<T> feed_;
+  Minibatch<T> minibatch_;
+  std::uint64_t steps_taken_ = 0;
+
+  std::vector<double> step_seconds_, products_seconds_;
+  StepTimes times_;             ///< of the clocked steps
+  double clocked_seconds_ = 0;  ///< of the clocked steps, data wait included
+  double data_wait_seconds_ = 0;
+};
+
+template <class T>
+StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optional<AlignedBuffer<T>> initial,
+                        Arena& arena)
+    : config_(config),
+      data_(data),
+      arena_(arena),
+      network_(data.layout(config)),
+      optimizer_(make_optimizer<T>(config.optimizer)),
+      state_(initial_state<T>(config, network_.layout(), *optimizer_)),
+      step_(network_, config.train.loss, *optimizer_,
+            plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
+                      config.train.shard_rows),
+            state_, arena),
+      feed_(data.training, {config.train.batch_size, config.data.shuffle, config.train.seed, config.data.prefetch, 0, 0,
+                            std::numeric_limits<std::uint64_t>::max()}),
+      times_(step_.plan()) {
+  if (initial) state_.parameters = std::move(*initial);
+}
+
+template <class T>
+const Minibatch<T>& StepBench<T>::next() {
+  minibatch_ = *feed_.next();  // there is one: the feed has no end
+  return minibatch_;
+}
+
+template <class T>
+void StepBench<T>::take_step() {
+  const std::uint64_t step = ++steps_taken_;
+  step_.run(minibatch_.x, minibatch_.y, {learning_rate_at(config_, step), step},
+            {config_.train.seed, minibatch_.epoch, minibatch_.numbers});
+  if (const int layer = step_.diverged_layer(); layer >= 0)
+    throw DivergenceError(fmt::format(
+        "{}; {}", divergence_text(step, network_.layout(), static_cast<std::size_t>(layer), feed_, minibatch_),
+        kDivergenceAdvice));
+}
+
+// Returns what a step takes, about.
+template <class T>
+double StepBench<T>::warm_up() {
+  const auto begin = Clock::now();
+  std::vector<double> seconds;
+  while (seconds.size() < kLeastWarmUpSteps || seconds_since(begin) < kWarmUpSeconds) {
+    const auto step_begin = Clock::now();
+    next();
+    take_step();
+    seconds.push_back(seconds_since(step_begin));
+    step_.run_products(minibatch_.x);
+  }
+  return median(seconds);
+}
+
+template <class T>
+void StepBench<T>::time_steps(std::uint64_t count) {
+  auto begin = Clock::now();
+  while (count > 0) {
+    next();
+    take_step();
+    const auto end = Clock::now();
+    if (is_full()) {
+      step_seconds_.push_back(std::chrono::duration<double>(end - begin).count());
+      --count;
+    }
+    begin = end;
+  }
+}
+
+// On minibatches of their own, which the caches know as little as those of the steps.
+template <class T>
+void StepBench<T>::time_products(std::uint64_t count) {
+  while (count > 0) {
+    if (next(); !is_full()) continue;
+    const auto begin = Clock::now();
+    step_.run_products(minibatch_.x);
+    products_seconds_.push_back(seconds_since(begin));
+    --count;
+  }
+}
+
+template <class T>
+void StepBench<T>::time_phases(std::uint64_t count) {
+  while (count > 0) {
+    const auto begin = Clock::now();
+    next();
+    const double wait = seconds_since(begin);
+    step_.set_times(is_full() ? &times_ : nullptr);
+    take_step();
+    if (!is_full()) continue;
+    clocked_seconds_ += seconds_since(begin);
+    data_wait_seconds_ += wait;
+    --count;
+  }
+  step_.set_times(nullptr);
+}
+
+// The shares of the clocked steps' time, of a step of `step_seconds`.
+template <class T>
+StepSplit StepBench<T>::split(double step_seconds) const {
+  const double scale = step_seconds / clocked_seconds_;
+  const double thread_scale = scale / static_cast<double>(step_.threads());
+  const auto [forward, backward, reduction, update] = times_.total();
+  StepSplit split;
+  split.data_wait = scale * data_wait_seconds_;
+  split.forward = thread_scale * forward;
+  split.backward = thread_scale * backward;
+  split.reduction = thread_scale * reduction;
+  split.update = thread_scale * update;
+  split.other = step_seconds - split.data_wait - thread_scale * (forward + backward + reduction + update);
+  return split;
+}
+
+template <class T>
+BenchMemory StepBench<T>::memory() const {
+  constexpr std::uint64_t kSlack = std::uint64_t{64} << 20;
+  const ParameterLayout& layout = network_.layout();
+  BenchMemory memory;
+  memory.data = bytes_of(data_.training);
+  for (const auto* held_out : {&data_.validation, &data_.test})
+    if (held_out->has_value()) memory.data += bytes_of(**held_out);
+  memory.state = sizeof(T) * layout.size() * (1 + state_.optimizer.size());
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    memory.activations += sizeof(T) * layout.layer(l).units * step_.plan().batch_rows;
+  memory.promised = memory.data + 3 * memory.state + memory.activations + kSlack;
+  memory.peak_resident = peak_resident_bytes();
+  return memory;
+}
+
+template <class T>
+BenchReport StepBench<T>::report() const {
+  const StepPlan& plan = step_.plan();
+  BenchReport report;
+  report.network = describe(network_.layout());
+  report.parameters = network_.layout().parameter_count();
+  report.precision = config_.model.precision;
+  report.batch_size = plan.batch_rows;
+  report.shards = plan.shards;
+  report.shard_rows = plan.shard_rows;
+  report.threads = arena_.threads();
+  report.step_threads = step_.threads();
+  report.steps = step_seconds_.size();
+  report.median_step_seconds = median(step_seconds_);
+  report.p10_step_seconds = quantile(step_seconds_, 0.1);
+  report.p90_step_seconds = quantile(step_seconds_, 0.9);
+  report.samples_per_second =
+      static_cast<double>(plan.batch_rows) * static_cast<double>(report.steps) / sum(step_seconds_);
+  report.split = split(report.median_step_seconds);
+  report.median_products_seconds = median(products_seconds_);
+  const double gigaflop = 1e-9 * product_flops(network_.layout(), plan.batch_rows);
+  report.step_gflops = gigaflop / report.median_step_seconds;
+  report.products_gflops = gigaflop / report.median_products_seconds;
+  report.gemm_fraction = report.median_products_seconds / report.median_step_seconds;
+  report.memory = memory();
+  return report;
+}
+
+template <class T>
+BenchReport StepBench<T>::run(std::uint64_t steps) {
+  const double about = warm_up();
+  if (steps == 0) steps = static_cast<std::uint64_t>(std::clamp(kSecondsOfSteps / about, kLeastSteps, kMostSteps));
+  const auto turn = static_cast<std::uint64_t>(kTurnSeconds / about) + 1;
+  step_seconds_.reserve(steps);
+  products_seconds_.reserve(steps);
+  for (std::uint64_t left = steps; left > 0;) {
+    const std::uint64_t count = std::min(turn, left);
+    time_steps(count);
+    time_products(count);
+    time_phases(count);
+    left -= count;
+  }
+  return report();
+}
+
+template <class T>
+BenchReport bench_as(const Config& config, std::uint64_t steps) {
+  const RunData<T> data = load_run_data<T>(config);
+  auto initial = given_parameters<T>(config, data.layout(config));
+  Arena arena(thread_count(config));
+  StepBench<T> steps_bench(config, data, std::move(initial), arena);
+  BenchReport report;
+  arena.run([&] { report = steps_bench.run(steps); });
+  return report;
+}
+
+}  // namespace
+
+BenchReport bench(const Config& config, std::uint64_t steps) {
+  validate(config);
+  require_safe_platform();
+  return config.model.precision == Precision::kFloat32 ? bench_as<float>(config, steps)
+                                                       : bench_as<double>(config, steps);
+}
+
+}  // namespace gradloom
