@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "engine/linalg/activations-inl.hpp"
 #include "engine/linalg/kernels.hpp"
@@ -74,6 +75,20 @@ void add_bias_and_activate_any(Activation f, MatrixView<T> z, const T* bias, Mat
   });
 }
 
+template <class T>
+void activate_any(Activation f, MatrixView<T> z, MatrixView<T> a) {
+  const hn::ScalableTag<T> d;
+  with_activation(f, [&](auto functor) HWY_ATTR {
+    const auto run = [&](const T* from, T* to, std::size_t n) HWY_ATTR {
+      for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
+        lanes.store(functor.value(d, lanes.load(d, from + i)), d, to + i);
+      });
+    };
+    if (one_block(z, a)) return run(z.data, a.data, z.rows * z.cols);
+    for (std::size_t r = 0; r < z.rows; ++r) run(z.data + r * z.stride, a.data + r * a.stride, z.cols);
+  });
+}
+
 template <class F, class T>
 void multiply_block(F f, const T* from, T* delta, std::size_t n) {
   const hn::ScalableTag<T> d;
@@ -93,10 +108,12 @@ void multiply_by_derivative_any(Activation f, MatrixView<const T> from, MatrixVi
 }
 
 const char* target_name() { return hwy::TargetName(HWY_TARGET); }
-void activate_f32(Activation f, MatrixView<float> z, const float* bias, MatrixView<float> a) {
+void biased_f32(Activation f, MatrixView<float> z, const float* bias, MatrixView<float> a) {
   add_bias_and_activate_any(f, z, bias, a);
 }
-void activate_f64(Activation f, MatrixView<double> z, const double* bias, MatrixView<double> a) {
+void activate_f32(Activation f, MatrixView<float> z, MatrixView<float> a) { activate_any(f, z, a); }
+void activate_f64(Activation f, MatrixView<double> z, MatrixView<double> a) { activate_any(f, z, a); }
+void biased_f64(Activation f, MatrixView<double> z, const double* bias, MatrixView<double> a) {
   add_bias_and_activate_any(f, z, bias, a);
 }
 void derive_f32(Activation f, MatrixView<const float> from, MatrixView<float> delta) {
@@ -117,20 +134,32 @@ namespace gradloom {
 HWY_EXPORT(target_name);
 HWY_EXPORT(activate_f32);
 HWY_EXPORT(activate_f64);
+HWY_EXPORT(biased_f32);
+HWY_EXPORT(biased_f64);
 HWY_EXPORT(derive_f32);
 HWY_EXPORT(derive_f64);
 
 const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
 
+bool has_fused_multiply_add() { return std::string_view(instruction_set()).starts_with("AVX"); }
+
 bool needs_preactivation(Activation f) { return f == Activation::kGelu || f == Activation::kSilu; }
 
 template <>
 void add_bias_and_activate(Activation f, MatrixView<float> z, const float* bias, MatrixView<float> a) {
-  HWY_DYNAMIC_DISPATCH(activate_f32)(f, z, bias, a);
+  HWY_DYNAMIC_DISPATCH(biased_f32)(f, z, bias, a);
 }
 template <>
 void add_bias_and_activate(Activation f, MatrixView<double> z, const double* bias, MatrixView<double> a) {
-  HWY_DYNAMIC_DISPATCH(activate_f64)(f, z, bias, a);
+  HWY_DYNAMIC_DISPATCH(biased_f64)(f, z, bias, a);
+}
+template <>
+void activate(Activation f, MatrixView<float> z, MatrixView<float> a) {
+  if (f != Activation::kLinear || z.data != a.data) HWY_DYNAMIC_DISPATCH(activate_f32)(f, z, a);
+}
+template <>
+void activate(Activation f, MatrixView<double> z, MatrixView<double> a) {
+  if (f != Activation::kLinear || z.data != a.data) HWY_DYNAMIC_DISPATCH(activate_f64)(f, z, a);
 }
 template <>
 void multiply_by_derivative(Activation f, MatrixView<const float> z, MatrixView<const float> a,

@@ -13,6 +13,9 @@ namespace gradloom {
 /// The name of the instruction set in use, such as "AVX3".
 const char* instruction_set();
 
+/// True where it multiplies and adds in one instruction (AVX2 and later), which the products of panels.hpp live on.
+bool has_fused_multiply_add();
+
 /// True where the derivative is worked out from the pre-activation z (gelu, silu); the others use the output a.
 bool needs_preactivation(Activation f);
 
@@ -20,6 +23,10 @@ bool needs_preactivation(Activation f);
 /// `z` where needs_preactivation(f) is false: then z's values are lost.
 template <class T>
 void add_bias_and_activate(Activation f, MatrixView<T> z, const T* bias, MatrixView<T> a);
+
+/// a <- f(z), both (units, rows) or (rows, units), and perhaps the same memory where needs_preactivation(f) is false.
+template <class T>
+void activate(Activation f, MatrixView<T> z, MatrixView<T> a);
 
 /// delta <- delta * f'(z), all (rows, units). `z` is read only where needs_preactivation(f), else only `a` is.
 template <class T>

@@ -1,0 +1,281 @@
+// Products with packed panels. This file is compiled once for each instruction set.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/linalg/panel_kernels.cpp"
+// clang-format off
+#include "engine/linalg/targets.hpp"  // before Highway counts its targets
+#include <hwy/foreach_target.h>
+// clang-format on
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/linalg/panels.hpp"
+#include "engine/linalg/product_tile-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace gradloom {
+namespace HWY_NAMESPACE {
+namespace {
+
+// Rows of B that are gone through at once: a panel of them stays in the second-level cache.
+constexpr std::size_t kBlockDepth = 512;
+
+/// Columns [first, first + cols) of B, `vectors` vectors wide; the last panel may show fewer columns than it has.
+struct Panel {
+  std::size_t first, cols, vectors;
+};
+
+/// How `cols` columns are cut into panels: as wide as the registers allow, and even.
+template <class D>
+class PanelCut {
+ public:
+  PanelCut(D d, std::size_t cols) : lanes_(hn::Lanes(d)), cols_(cols) {
+    const std::size_t vectors = (cols + lanes_ - 1) / lanes_;
+    panels_ = (vectors + kTileVectors - 1) / kTileVectors;
+    narrow_ = vectors / std::max<std::size_t>(panels_, 1);
+    wide_panels_ = vectors - narrow_ * panels_;  // the first of them have a vector more
+  }
+  [[nodiscard]] std::size_t panels() const { return panels_; }
+  [[nodiscard]] Panel operator[](std::size_t p) const {
+    const std::size_t vectors = narrow_ + (p < wide_panels_ ? 1 : 0);
+    const std::size_t first = (p * narrow_ + std::min(p, wide_panels_)) * lanes_;
+    return {first, std::min(vectors * lanes_, cols_ - first), vectors};
+  }
+  /// The panel that holds column `col`.
+  [[nodiscard]] std::size_t panel_of(std::size_t col) const {
+    const std::size_t v = col / lanes_;
+    const std::size_t in_wide = wide_panels_ * (narrow_ + 1);
+    return v < in_wide ? v / (narrow_ + 1) : wide_panels_ + (v - in_wide) / narrow_;
+  }
+
+ private:
+  std::size_t lanes_, cols_;
+  std::size_t panels_, narrow_, wide_panels_;
+};
+
+/// `part` of equal parts, as even as can be: where part p of n begins.
+std::size_t part_begin(std::size_t total, std::size_t parts, std::size_t p) {
+  return p * (total / parts) + std::min(p, total % parts);
+}
+
+/// One panel of C over all of its rows: C <- start + A B. `start` has c.rows rows as wide as the panel's vectors, or is
+/// a single one with stride 0. Where the panel shows fewer columns than it has, tiles go through memory of their own.
+template <std::size_t kVectors, class D, class T = hn::TFromD<D>>
+HWY_INLINE void multiply_panel(D d, Scalars<T> a, Rows<const T> b, std::size_t depth, Rows<const T> start,
+                               MatrixView<T> c) {
+  const std::size_t width = hn::Lanes(d);
+  const bool whole = c.cols == kVectors * width;
+  HWY_ALIGN T edge[kTileRows * kTileVectors * hn::MaxLanes(d)];
+  for_each_row_group(c.rows, [&](std::size_t first, auto rows) HWY_ATTR {
+    constexpr std::size_t kRows = decltype(rows)::value;
+    const Scalars<T> left{a.data + first * a.by_row, a.by_row, a.by_col};
+    Rows<const T> from{start.data + first * start.stride, start.stride};
+    const Rows<T> to = whole ? Rows<T>{c.data + first * c.stride, c.stride} : Rows<T>{edge, kVectors * width};
+    if (!whole && from.stride != 0) {  // C itself, of which only c.cols columns may be touched
+      for (std::size_t m = 0; m < kRows; ++m)
+        std::memcpy(edge + m * to.stride, from.data + m * from.stride, c.cols * sizeof(T));
+      from = {edge, to.stride};
+    }
+    const auto first_sums = [&](std::size_t m, std::size_t v)
+                                HWY_ATTR { return hn::LoadU(d, from.data + m * from.stride + v * width); };
+    product_tile<kRows, kVectors>(d, left, b, depth, first_sums, to);
+    if (!whole)
+      for (std::size_t m = 0; m < kRows; ++m)
+        std::memcpy(c.data + (first + m) * c.stride, edge + m * to.stride, c.cols * sizeof(T));
+  });
+}
+
+/// C <- start + A B, where rows(panel, first, count) gives those rows of a panel of B and start(panel) its first sums.
+template <class T, class RowsOf, class StartOf>
+HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c, const RowsOf& rows_of,
+                                const StartOf& start_of) {
+  const hn::ScalableTag<T> d;
+  const PanelCut cut(d, c.cols);
+  const std::size_t blocks = std::max<std::size_t>(1, (depth + kBlockDepth - 1) / kBlockDepth);
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::size_t k = part_begin(depth, blocks, block);
+    const std::size_t count = part_begin(depth, blocks, block + 1) - k;
+    const Scalars<T> left{a.data + k * a.by_col, a.by_row, a.by_col};
+    for (std::size_t p = 0; p < cut.panels(); ++p) {
+      const Panel panel = cut[p];
+      const MatrixView<T> columns(c.data + panel.first, c.rows, panel.cols, c.stride);
+      const Rows<const T> start =
+          block == 0 ? Rows<const T>{start_of(panel), 0} : Rows<const T>{columns.data, columns.stride};
+      const Rows<const T> right = rows_of(panel, k, count);
+      with_vectors(panel.vectors, [&](auto vectors) HWY_ATTR {
+        multiply_panel<decltype(vectors)::value>(d, left, right, count, start, columns);
+      });
+    }
+  }
+}
+
+/// Where a panel of packed B stands; row 0 is what its sums start from.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE Rows<const T> packed_rows(D d, const T* packed, std::size_t depth, const Panel& panel) {
+  return {packed + panel.first * (depth + 1), panel.vectors * hn::Lanes(d)};
+}
+
+template <class T>
+void multiply_packed(Scalars<T> a, const T* packed, std::size_t depth, MatrixView<T> c) {
+  const hn::ScalableTag<T> d;
+  multiply_blocks<T>(
+      a, depth, c,
+      [&](const Panel& panel, std::size_t k, std::size_t) {
+        const Rows<const T> rows = packed_rows(d, packed, depth, panel);
+        return Rows<const T>{rows.data + (k + 1) * rows.stride, rows.stride};
+      },
+      [&](const Panel& panel) { return packed_rows(d, packed, depth, panel).data; });
+}
+
+/// True where rows of B are better read where they stand: copying them would not pay for so few rows of C, or they
+/// stay in the cache as they are. Rows a large power of two apart would drive each other out of it.
+template <class T>
+bool read_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
+  constexpr std::size_t kFewRows = 16;
+  constexpr std::size_t kCacheBytes = 512 * 1024;
+  const std::size_t stride = b.stride * sizeof(T);
+  return rows_of_c < kFewRows || (stride % 1024 != 0 && stride * b.rows <= kCacheBytes);
+}
+
+template <class T>
+void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c) {
+  const hn::ScalableTag<T> d;
+  constexpr std::size_t kWidest = kTileVectors * hn::MaxLanes(d);
+  static thread_local AlignedBuffer<T> room(kBlockDepth * kWidest);
+  static const T zeros[kWidest] = {};
+  const bool in_place = read_in_place(b, c.rows);
+  multiply_blocks<T>(
+      a, b.rows, c,
+      [&](const Panel& panel, std::size_t k, std::size_t count) {
+        const T* const from = b.data + k * b.stride + panel.first;
+        const std::size_t width = panel.vectors * hn::Lanes(d);
+        if (in_place && panel.cols == width) return Rows<const T>{from, b.stride};
+        for (std::size_t i = 0; i < count; ++i) {
+          std::memcpy(room.data() + i * width, from + i * b.stride, panel.cols * sizeof(T));
+          std::fill(room.data() + i * width + panel.cols, room.data() + (i + 1) * width, T{0});
+        }
+        return Rows<const T>{room.data(), width};
+      },
+      [&](const Panel&) { return zeros; });
+}
+
+/// to[k * stride + i] <- from[i * from_stride + k] for k < depth and i < count.
+template <class T>
+HWY_INLINE void transpose_block(const T* from, std::size_t from_stride, std::size_t count, std::size_t depth, T* to,
+                                std::size_t stride) {
+  std::size_t k = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (sizeof(T) == 4) {
+    const hn::FixedTag<T, 4> d;
+    for (; k + 4 <= depth && count % 4 == 0; k += 4)
+      for (std::size_t i = 0; i < count; i += 4) {
+        const T* const at = from + i * from_stride + k;
+        const auto a = hn::LoadU(d, at), b = hn::LoadU(d, at + from_stride);
+        const auto c = hn::LoadU(d, at + 2 * from_stride), e = hn::LoadU(d, at + 3 * from_stride);
+        const auto ab01 = hn::InterleaveLower(d, a, b), ab23 = hn::InterleaveUpper(d, a, b);
+        const auto ce01 = hn::InterleaveLower(d, c, e), ce23 = hn::InterleaveUpper(d, c, e);
+        T* const out = to + k * stride + i;
+        hn::StoreU(hn::ConcatLowerLower(d, ce01, ab01), d, out);
+        hn::StoreU(hn::ConcatUpperUpper(d, ce01, ab01), d, out + stride);
+        hn::StoreU(hn::ConcatLowerLower(d, ce23, ab23), d, out + 2 * stride);
+        hn::StoreU(hn::ConcatUpperUpper(d, ce23, ab23), d, out + 3 * stride);
+      }
+  }
+#endif
+  for (; k < depth; ++k)
+    for (std::size_t i = 0; i < count; ++i) to[k * stride + i] = from[i * from_stride + k];
+}
+
+template <class T>
+void pack_any(T* packed, std::size_t cols, std::size_t first, MatrixView<const T> columns, const T* start) {
+  const hn::ScalableTag<T> d;
+  const PanelCut cut(d, cols);
+  const std::size_t lanes = hn::Lanes(d);
+  const std::size_t depth = columns.cols;
+  for (std::size_t i = 0; i < columns.rows; i += lanes) {
+    const Panel panel = cut[cut.panel_of(first + i)];
+    const std::size_t width = panel.vectors * lanes;
+    T* const to = packed + panel.first * (depth + 1) + (first + i - panel.first);
+    const std::size_t count = std::min(lanes, columns.rows - i);
+    std::copy_n(start + i, count, to);
+    transpose_block(columns.data + i * columns.stride, columns.stride, count, depth, to + width, width);
+  }
+}
+
+void multiply_packed_f32(const float* a, std::size_t stride, const float* packed, std::size_t depth,
+                         MatrixView<float> c) {
+  multiply_packed<float>({a, stride, 1}, packed, depth, c);
+}
+void multiply_packed_f64(const double* a, std::size_t stride, const double* packed, std::size_t depth,
+                         MatrixView<double> c) {
+  multiply_packed<double>({a, stride, 1}, packed, depth, c);
+}
+void multiply_f32(const float* a, std::size_t by_row, std::size_t by_col, MatrixView<const float> b,
+                  MatrixView<float> c) {
+  multiply_in_place<float>({a, by_row, by_col}, b, c);
+}
+void multiply_f64(const double* a, std::size_t by_row, std::size_t by_col, MatrixView<const double> b,
+                  MatrixView<double> c) {
+  multiply_in_place<double>({a, by_row, by_col}, b, c);
+}
+void pack_f32(float* packed, std::size_t cols, std::size_t first, MatrixView<const float> columns, const float* start) {
+  pack_any(packed, cols, first, columns, start);
+}
+void pack_f64(double* packed, std::size_t cols, std::size_t first, MatrixView<const double> columns,
+              const double* start) {
+  pack_any(packed, cols, first, columns, start);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace gradloom
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gradloom {
+
+HWY_EXPORT(multiply_packed_f32);
+HWY_EXPORT(multiply_packed_f64);
+HWY_EXPORT(multiply_f32);
+HWY_EXPORT(multiply_f64);
+HWY_EXPORT(pack_f32);
+HWY_EXPORT(pack_f64);
+
+template <class T>
+Panels<T>::Panels(std::size_t depth, std::size_t cols)
+    : data_((depth + 1) * ((cols + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple), T{0}),
+      depth_(depth),
+      cols_(cols) {}
+
+template <>
+void Panels<float>::pack_columns(std::size_t first, MatrixView<const float> columns, const float* start) {
+  HWY_DYNAMIC_DISPATCH(pack_f32)(data_.data(), cols_, first, columns, start);
+}
+template <>
+void Panels<double>::pack_columns(std::size_t first, MatrixView<const double> columns, const double* start) {
+  HWY_DYNAMIC_DISPATCH(pack_f64)(data_.data(), cols_, first, columns, start);
+}
+template <>
+void multiply(MatrixView<const float> a, const Panels<float>& b, MatrixView<float> c) {
+  HWY_DYNAMIC_DISPATCH(multiply_packed_f32)(a.data, a.stride, b.data(), b.depth(), c);
+}
+template <>
+void multiply(MatrixView<const double> a, const Panels<double>& b, MatrixView<double> c) {
+  HWY_DYNAMIC_DISPATCH(multiply_packed_f64)(a.data, a.stride, b.data(), b.depth(), c);
+}
+template <>
+void multiply(MatrixView<const float> a, Transpose op_a, MatrixView<const float> b, MatrixView<float> c) {
+  const bool as_is = op_a == Transpose::kNo;
+  HWY_DYNAMIC_DISPATCH(multiply_f32)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c);
+}
+template <>
+void multiply(MatrixView<const double> a, Transpose op_a, MatrixView<const double> b, MatrixView<double> c) {
+  const bool as_is = op_a == Transpose::kNo;
+  HWY_DYNAMIC_DISPATCH(multiply_f64)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c);
+}
+
+template class Panels<float>;
+template class Panels<double>;
+
+}  // namespace gradloom
+#endif
