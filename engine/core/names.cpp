@@ -85,6 +85,12 @@ struct Names<Monitor> {
 };
 
 template <>
+struct Names<Products> {
+  static constexpr Table<Products, 3> kTable = {
+      {{Products::kAuto, "auto"}, {Products::kPanels, "panels"}, {Products::kBlas, "blas"}}};
+};
+
+template <>
 struct Names<OnError> {
   static constexpr Table<OnError, 2> kTable = {{{OnError::kContinue, "continue"}, {OnError::kStop, "stop"}}};
 };
@@ -113,6 +119,7 @@ std::string_view to_string(Shuffle value) { return name_of(value); }
 std::string_view to_string(OptimizerType value) { return name_of(value); }
 std::string_view to_string(ScheduleType value) { return name_of(value); }
 std::string_view to_string(Monitor value) { return name_of(value); }
+std::string_view to_string(Products value) { return name_of(value); }
 std::string_view to_string(OnError value) { return name_of(value); }
 std::string_view to_string(OnDivergence value) { return name_of(value); }
 
@@ -142,6 +149,7 @@ GRADLOOM_INSTANTIATE(Shuffle);
 GRADLOOM_INSTANTIATE(OptimizerType);
 GRADLOOM_INSTANTIATE(ScheduleType);
 GRADLOOM_INSTANTIATE(Monitor);
+GRADLOOM_INSTANTIATE(Products);
 GRADLOOM_INSTANTIATE(OnError);
 GRADLOOM_INSTANTIATE(OnDivergence);
 #undef GRADLOOM_INSTANTIATE

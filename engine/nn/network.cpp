@@ -47,7 +47,10 @@ void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T
     const MatrixView<T> z = preactivation_of(l, workspace, rows);
     const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
     forward_product(parameters, l, x, workspace, rows);
-    add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
+    if (workspace.panels != nullptr)
+      activate<T>(layout_.layer(l).activation, z, a);
+    else
+      add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
     if (drops_units(workspace, l))
       apply_dropout(l, workspace, rows, a, workspace.dropped[l].view().row_range(rows.first, rows.count));
   }
@@ -105,21 +108,33 @@ MatrixView<const T> Network<T>::delta_of_units(std::size_t l, const Workspace<T>
 template <class T>
 void Network<T>::forward_product(const T* parameters, std::size_t l, MatrixView<const T> x, Workspace<T>& workspace,
                                  RowRange rows) const {
-  gemm<T>(1, input_of(l, x, workspace, rows), Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0,
-          preactivation_of(l, workspace, rows));
+  const MatrixView<const T> a = input_of(l, x, workspace, rows);
+  const MatrixView<T> z = preactivation_of(l, workspace, rows);
+  if (workspace.panels != nullptr)
+    multiply<T>(a, (*workspace.panels)[l], z);
+  else
+    gemm<T>(1, a, Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
 }
 
 template <class T>
 void Network<T>::delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
-  gemm<T>(1, workspace.delta[l].view().row_range(rows.first, rows.count), Transpose::kNo, layout_.weight(parameters, l),
-          Transpose::kNo, 0, workspace.delta[l - 1].view().row_range(rows.first, rows.count));
+  const MatrixView<const T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
+  const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
+  if (workspace.panels != nullptr)
+    multiply<T>(dz, Transpose::kNo, layout_.weight(parameters, l), da);
+  else
+    gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
 }
 
 template <class T>
 void Network<T>::gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                                   std::size_t first_unit, MatrixView<T> dweight) const {
-  gemm<T>(1, delta_of_units(l, workspace, rows, first_unit, dweight.rows), Transpose::kYes,
-          input_of(l, x, workspace, rows), Transpose::kNo, 0, dweight);
+  const MatrixView<const T> dz = delta_of_units(l, workspace, rows, first_unit, dweight.rows);
+  const MatrixView<const T> a = input_of(l, x, workspace, rows);
+  if (workspace.panels != nullptr)
+    multiply<T>(dz, Transpose::kYes, a, dweight);
+  else
+    gemm<T>(1, dz, Transpose::kYes, a, Transpose::kNo, 0, dweight);
 }
 
 template struct Workspace<float>;

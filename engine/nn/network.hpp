@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/row_numbers.hpp"
+#include "engine/linalg/panels.hpp"
 #include "engine/nn/layout.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
@@ -36,6 +37,8 @@ struct Workspace {
   std::vector<Matrix<T>> dropped;        ///< (max_rows, units): A behind dropout; empty where nothing is dropped
   std::vector<Matrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
   DropoutContext dropout;
+  /// [layer]: Wᵀ and b of the parameters that the passes are given, packed; null: the products are CBLAS's.
+  const std::vector<Panels<T>>* panels = nullptr;
 };
 
 /// The passes of a dense network over some rows of a minibatch. The network itself is constant meanwhile: parameters
@@ -65,8 +68,8 @@ class Network {
   void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                 std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
 
-  /// The matrix product of layer l in each of the three passes, alone: Z without b, dA of the layer before, dW. They
-  /// are parts of the passes, for a benchmark to run by themselves.
+  /// The matrix product of layer l in each of the three passes, alone: Z (without b where it is CBLAS's), dA of the
+  /// layer before, dW. They are parts of the passes, for a benchmark to run by themselves.
   void forward_product(const T* parameters, std::size_t l, MatrixView<const T> x, Workspace<T>& workspace,
                        RowRange rows) const;
   void delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;

@@ -1,9 +1,11 @@
 #include "engine/train/step_graph.hpp"
 
 #include <tbb/flow_graph.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "engine/linalg/kernels.hpp"
 #include "engine/nn/loss.hpp"
@@ -16,8 +18,11 @@ using tbb::flow::continue_node;
 using tbb::flow::make_edge;
 using Node = continue_node<continue_msg>;
 
-// A layer's own part of a flat block: weights, gap, biases.
-std::size_t layer_elements(const LayerLayout& layer) { return layer.bias_offset + layer.units - layer.weight_offset; }
+// A layer's own part of a flat block, gaps included, so that another can stand behind it.
+std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
+  const std::size_t end = l + 1 < layout.depth() ? layout.layer(l + 1).weight_offset : layout.size();
+  return end - layout.layer(l).weight_offset;
+}
 
 }  // namespace
 
@@ -37,13 +42,23 @@ template <class T>
 StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()), update(step.plan_.tiles.size()) {
   const StepPlan& plan = step.plan_;
   const std::size_t layers = plan.tiles.size();
+  const bool narrow = plan.passes == Passes::kNarrow;
   const auto node = [this](auto body) {
     return std::make_unique<Node>(graph, [body](const continue_msg&) { body(); });
   };
+  const auto both_passes = [&step](std::size_t s) {
+    step.both_passes(s, static_cast<std::size_t>(tbb::this_task_arena::current_thread_index()));
+  };
 
-  for (std::size_t s = 0; s < plan.shards; ++s) forward.push_back(node([&step, s] { step.forward(s); }));
+  for (std::size_t s = 0; s < plan.shards; ++s) {
+    if (narrow)
+      forward.push_back(node([both_passes, s] { both_passes(s); }));
+    else
+      forward.push_back(node([&step, s] { step.forward(s); }));
+  }
   for (std::size_t l = 0; l < layers; ++l) {
-    for (std::size_t s = 0; s < plan.shards; ++s) backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
+    for (std::size_t s = 0; s < plan.shards && !narrow; ++s)
+      backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
     layer_done.push_back(node([] {}));
     for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
       update[l].push_back(node([&step, l, t] { step.update(l, t); }));
@@ -51,9 +66,10 @@ StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()),
 
   for (std::size_t s = 0; s < plan.shards; ++s) {
     make_edge(minibatch, *forward[s]);
-    make_edge(*forward[s], *backward[layers - 1][s]);
-    for (std::size_t l = layers - 1; l > 0; --l) make_edge(*backward[l][s], *backward[l - 1][s]);
-    for (std::size_t l = 0; l < layers; ++l) make_edge(*backward[l][s], *layer_done[l]);
+    for (std::size_t l = layers; l-- > 0;) {
+      if (!narrow) make_edge(l + 1 < layers ? *backward[l + 1][s] : *forward[s], *backward[l][s]);
+      make_edge(narrow ? *forward[s] : *backward[l][s], *layer_done[l]);
+    }
   }
   for (std::size_t l = 0; l < layers; ++l)
     for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
@@ -63,27 +79,52 @@ template <class T>
 StepGraph<T>::StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>& optimizer, StepPlan plan,
                         TrainingState<T>& state, Arena& arena)
     : network_(network),
+      narrow_(network.layout()),
       loss_(loss),
       optimizer_(optimizer),
       plan_(std::move(plan)),
       arena_(arena),
       state_(state),
-      workspace_(network.layout(), plan_.batch_rows, true),
+      workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true),
       loss_sums_(plan_.shards),
-      gradient_(network.layout().size(), T{0}),
-      shard_gradients_(plan_.tiles.size()) {
-  for (std::size_t l = 0; l < plan_.tiles.size(); ++l) {
+      not_finite_(plan_.shards) {
+  const ParameterLayout& layout = network.layout();
+  std::size_t whole = 0, by_shard = 0;
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
     finite_.emplace_back(plan_.tiles[l].size(), 1);
-    if (plan_.reductions[l] == Reduction::kWholeMinibatch) continue;
-    for (std::size_t s = 0; s < plan_.shards; ++s)
-      shard_gradients_[l].emplace_back(layer_elements(network_.layout().layer(l)), T{0});
+    std::size_t& end = plan_.reductions[l] == Reduction::kWholeMinibatch ? whole : by_shard;
+    gradient_offset_.push_back(end);
+    end += layer_elements(layout, l);
   }
+  gradient_ = AlignedBuffer<T>(whole, T{0});
+  for (std::size_t s = 0; s < plan_.shards && by_shard > 0; ++s) shard_gradients_.emplace_back(by_shard, T{0});
+  if (plan_.passes == Passes::kNarrow)
+    for (std::size_t w = 0; w < threads(); ++w)
+      narrow_workspaces_.push_back(std::make_unique<NarrowWorkspace<T>>(layout, plan_.shard_rows));
+  if (plan_.passes == Passes::kPanels) {
+    for (std::size_t l = 0; l < layout.depth(); ++l)
+      panels_.emplace_back(layout.layer(l).inputs, layout.layer(l).units);
+    workspace_.panels = &panels_;
+  }
+  parameters_changed();
   arena_.run([this] { nodes_ = std::make_unique<Nodes>(*this); });  // a graph belongs to the arena it is made in
 }
 
 template <class T>
 StepGraph<T>::~StepGraph() {
   arena_.run([this] { nodes_.reset(); });
+}
+
+template <class T>
+void StepGraph<T>::parameters_changed() {
+  for (std::size_t l = 0; l < panels_.size(); ++l) pack(l, 0, network_.layout().layer(l).units);
+}
+
+template <class T>
+void StepGraph<T>::pack(std::size_t layer, std::size_t first_unit, std::size_t units) {
+  const MatrixView<const T> weights = network_.layout().weight(std::as_const(state_.parameters).data(), layer);
+  const T* const biases = state_.parameters.data() + network_.layout().layer(layer).bias_offset;
+  panels_[layer].pack_columns(first_unit, weights.row_range(first_unit, units), biases + first_unit);
 }
 
 template <class T>
@@ -130,9 +171,10 @@ void StepGraph<T>::fire() {
 template <class T>
 void StepGraph<T>::run_in_order() {
   const std::size_t layers = plan_.tiles.size();
-  for (std::size_t s = 0; s < plan_.shards; ++s) forward(s);
+  const bool narrow = plan_.passes == Passes::kNarrow;
+  for (std::size_t s = 0; s < plan_.shards; ++s) narrow ? both_passes(s, 0) : forward(s);
   for (std::size_t l = layers; l-- > 0;) {
-    for (std::size_t s = 0; s < plan_.shards; ++s) backward(s, l);
+    for (std::size_t s = 0; s < plan_.shards && !narrow; ++s) backward(s, l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t);
   }
 }
@@ -152,6 +194,28 @@ void StepGraph<T>::forward(std::size_t shard) {
 }
 
 template <class T>
+void StepGraph<T>::both_passes(std::size_t shard, std::size_t worker) {
+  const RowRange rows = plan_.shard(shard, x_.rows);
+  loss_sums_[shard] = 0;
+  if (rows.count == 0) return;
+  NarrowWorkspace<T>& workspace = *narrow_workspaces_[worker];
+  T* const own = shard_gradients_[shard].data();
+  if (products_only_) return narrow_.products(state_.parameters.data(), workspace, rows.count, own);
+  LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
+  narrow_.forward(state_.parameters.data(), x_.row_range(rows.first, rows.count), workspace);
+  loss_sums_[shard] = narrow_.loss_and_delta(loss_, y_.row_range(rows.first, rows.count), delta_scale_, workspace);
+  if (!std::isfinite(loss_sums_[shard])) not_finite_[shard] = narrow_.first_not_finite(workspace, rows.count);
+  clock.lap(Phase::kForward);
+  narrow_.backward(state_.parameters.data(), workspace, rows.count, own);
+  clock.lap(Phase::kBackward);
+}
+
+template <class T>
+T* StepGraph<T>::shard_gradient(std::size_t layer, std::size_t shard) {
+  return shard_gradients_[shard].data() + gradient_offset_[layer];
+}
+
+template <class T>
 void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
   if (products_only_) return backward_products(shard, layer);
   LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
@@ -159,7 +223,7 @@ void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
   if (rows.count == 0) return;
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
-    T* const own = shard_gradients_[layer][shard].data();
+    T* const own = shard_gradient(layer, shard);
     network_.gradient(layer, x_, workspace_, rows, 0, {own, shape.units, shape.inputs},
                       own + (shape.bias_offset - shape.weight_offset));
   }
@@ -175,9 +239,13 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index) {
   const LayerLayout& shape = network_.layout().layer(layer);
   reduce(tile);
   clock.lap(plan_.reductions[layer] == Reduction::kWholeMinibatch ? Phase::kBackward : Phase::kReduction);
-  const bool weights = update_range(shape.weight_offset + tile.first_unit * shape.inputs, tile.units * shape.inputs);
-  const bool biases = update_range(shape.bias_offset + tile.first_unit, tile.units);
+  const std::size_t weight = tile.first_unit * shape.inputs;
+  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
+  const T* const gradient = gradient_of(layer);
+  const bool weights = update_range(gradient + weight, shape.weight_offset + weight, tile.units * shape.inputs);
+  const bool biases = update_range(gradient + bias, shape.weight_offset + bias, tile.units);
   finite_[layer][tile_index] = static_cast<char>(weights && biases);
+  if (!panels_.empty()) pack(layer, tile.first_unit, tile.units);
   clock.lap(Phase::kUpdate);
 }
 
@@ -194,7 +262,7 @@ void StepGraph<T>::backward_products(std::size_t shard, std::size_t layer) {
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
     network_.gradient_product(layer, x_, workspace_, rows, 0,
-                              {shard_gradients_[layer][shard].data(), shape.units, shape.inputs});
+                              {shard_gradient(layer, shard), shape.units, shape.inputs});
   }
   if (layer > 0) network_.delta_product(state_.parameters.data(), layer, workspace_, rows);
 }
@@ -203,49 +271,59 @@ template <class T>
 void StepGraph<T>::update_products(const Tile& tile) {
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const LayerLayout& shape = network_.layout().layer(tile.layer);
-  T* const dweight = gradient_.data() + shape.weight_offset + tile.first_unit * shape.inputs;
+  T* const dweight = gradient_of(tile.layer) + tile.first_unit * shape.inputs;
   network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,
                             {dweight, tile.units, shape.inputs});
+}
+
+// Where a layer's averaged gradient ends up, laid out as the layer is in the parameters.
+template <class T>
+T* StepGraph<T>::gradient_of(std::size_t layer) {
+  if (plan_.reductions[layer] == Reduction::kWholeMinibatch) return gradient_.data() + gradient_offset_[layer];
+  return shard_gradient(layer, 0);
 }
 
 template <class T>
 void StepGraph<T>::reduce(const Tile& tile) {
   const LayerLayout& shape = network_.layout().layer(tile.layer);
   const std::size_t weight = tile.first_unit * shape.inputs;
-  T* const dweight = gradient_.data() + shape.weight_offset + weight;
-  T* const dbias = gradient_.data() + shape.bias_offset + tile.first_unit;
+  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
+  T* const gradient = gradient_of(tile.layer);
   if (plan_.reductions[tile.layer] == Reduction::kWholeMinibatch) {
-    network_.gradient(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, {dweight, tile.units, shape.inputs},
-                      dbias);
+    network_.gradient(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,
+                      {gradient + weight, tile.units, shape.inputs}, gradient + bias);
     return;
   }
-  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
-  for (std::size_t s = 0; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s) {
-    const T* const own = shard_gradients_[tile.layer][s].data();
-    if (s == 0) {
-      std::copy_n(own + weight, tile.units * shape.inputs, dweight);
-      std::copy_n(own + bias, tile.units, dbias);
-    } else {
-      add_to(dweight, own + weight, tile.units * shape.inputs);
-      add_to(dbias, own + bias, tile.units);
-    }
+  for (std::size_t s = 1; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s) {
+    const T* const own = shard_gradient(tile.layer, s);
+    add_to(gradient + weight, own + weight, tile.units * shape.inputs);
+    add_to(gradient + bias, own + bias, tile.units);
   }
 }
 
 template <class T>
-bool StepGraph<T>::update_range(std::size_t offset, std::size_t count) {
+bool StepGraph<T>::update_range(const T* gradient, std::size_t offset, std::size_t count) {
   constexpr std::size_t kMostStates = 4;
   T* state[kMostStates];
   const std::size_t states = std::min(state_.optimizer.size(), kMostStates);
   for (std::size_t k = 0; k < states; ++k) state[k] = state_.optimizer[k].second.data() + offset;
-  return optimizer_.update(context_, state_.parameters.data() + offset, gradient_.data() + offset, {state, states},
-                           count);
+  return optimizer_.update(context_, state_.parameters.data() + offset, gradient, {state, states}, count);
 }
 
+// The first layer whose activations of the last step are not finite; the number of layers where there is none.
 template <class T>
-bool StepGraph<T>::activations_finite(std::size_t layer) const {
-  const MatrixView<const T> a = workspace_.activation[layer].view();
-  return all_finite(a.data, x_.rows * a.cols);
+std::size_t StepGraph<T>::first_layer_not_finite() const {
+  std::size_t first = plan_.tiles.size();
+  if (plan_.passes == Passes::kNarrow) {  // each shard looked while it still had them
+    for (std::size_t s = 0; s < plan_.shards; ++s)
+      if (!std::isfinite(loss_sums_[s])) first = std::min(first, not_finite_[s]);
+    return first;
+  }
+  for (std::size_t l = 0; l < first; ++l) {
+    const MatrixView<const T> a = workspace_.activation[l].view();
+    if (!all_finite(a.data, x_.rows * a.cols)) return l;
+  }
+  return first;
 }
 
 template <class T>
@@ -253,8 +331,8 @@ int StepGraph<T>::diverged_layer() const {
   double sum = 0;
   for (const double shard_sum : loss_sums_) sum += shard_sum;
   if (!std::isfinite(sum)) {
-    for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
-      if (!activations_finite(l)) return static_cast<int>(l);
+    const std::size_t first = first_layer_not_finite();
+    if (first < plan_.tiles.size()) return static_cast<int>(first);
     return static_cast<int>(plan_.tiles.size()) - 1;  // finite outputs whose loss overflows
   }
   for (std::size_t l = 0; l < finite_.size(); ++l)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/core/parallel.hpp"
+#include "engine/nn/narrow_network.hpp"
 #include "engine/nn/network.hpp"
 #include "engine/optim/optimizer.hpp"
 #include "engine/train/step_plan.hpp"
@@ -31,7 +32,7 @@ struct TrainingState {
 /// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
 /// layers before it still run backward. Sums are made in shard order, so the result is the same for any thread count.
 /// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
-/// order on the calling thread.
+/// order on the calling thread. Of a narrow network a shard's forward and backward passes are one node.
 template <class T>
 class StepGraph {
  public:
@@ -50,6 +51,9 @@ class StepGraph {
   /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards. `dropout` is read
   /// where layers drop units.
   double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context, const DropoutContext& dropout);
+
+  /// To be called where the parameters were changed by anybody else than run().
+  void parameters_changed();
 
   /// The matrix products of a step and nothing else: same graph, same cut, same threads. For a benchmark; behind a
   /// run() on as many rows, whose deltas it multiplies. Parameters and optimizer state stay as they are.
@@ -70,6 +74,7 @@ class StepGraph {
   // The verbs of the step; each is the body of one kind of node.
   void forward(std::size_t shard);
   void backward(std::size_t shard, std::size_t layer);
+  void both_passes(std::size_t shard, std::size_t worker);
   void update(std::size_t layer, std::size_t tile);
 
   // The same for run_products().
@@ -79,12 +84,16 @@ class StepGraph {
 
   void fire();
   void reduce(const Tile& tile);
-  bool update_range(std::size_t offset, std::size_t count);
+  [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
+  [[nodiscard]] T* gradient_of(std::size_t layer);
+  bool update_range(const T* gradient, std::size_t offset, std::size_t count);
+  void pack(std::size_t layer, std::size_t first_unit, std::size_t units);
   void run_in_order();
-  [[nodiscard]] bool activations_finite(std::size_t layer) const;
+  [[nodiscard]] std::size_t first_layer_not_finite() const;
 
   // Constant after construction.
   const Network<T>& network_;
+  const NarrowNetwork<T> narrow_;
   const Loss loss_;
   const Optimizer<T>& optimizer_;
   const StepPlan plan_;
@@ -98,14 +107,20 @@ class StepGraph {
   bool products_only_ = false;
   StepTimes* times_ = nullptr;
 
-  // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard; elements of state_,
-  // gradient_ and finite_ to their tile.
+  // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard, and a narrow
+  // workspace to the worker that runs a node; elements of state_, panels_, gradient_ and finite_ to their tile.
   TrainingState<T>& state_;
-  Workspace<T> workspace_;
+  std::vector<Panels<T>> panels_;  ///< [layer]: Wᵀ and b of state_, packed; empty unless Passes::kPanels
+  Workspace<T> workspace_;         ///< without rows for Passes::kNarrow
+  std::vector<std::unique_ptr<NarrowWorkspace<T>>> narrow_workspaces_;  ///< [worker]; empty unless Passes::kNarrow
   std::vector<double> loss_sums_;
-  AlignedBuffer<T> gradient_;  ///< averaged over the minibatch; laid out as the parameters
-  std::vector<std::vector<AlignedBuffer<T>>> shard_gradients_;  ///< [layer][shard]; empty for kWholeMinibatch
-  std::vector<std::vector<char>> finite_;  ///< [layer][tile]: 1 where the last update left finite parameters
+  std::vector<std::size_t> not_finite_;  ///< [shard]: first layer whose activations are not, of a narrow network
+  /// Averaged over the minibatch: the layers of kWholeMinibatch one after the other, each as in the parameters.
+  AlignedBuffer<T> gradient_;
+  /// [shard]: the same of the layers of kShardGradients. The sum over all shards ends up in the first one's.
+  std::vector<AlignedBuffer<T>> shard_gradients_;
+  std::vector<std::size_t> gradient_offset_;  ///< [layer]: where it begins in gradient_ or in shard_gradients_
+  std::vector<std::vector<char>> finite_;     ///< [layer][tile]: 1 where the last update left finite parameters
 
   std::unique_ptr<Nodes> nodes_;
 };

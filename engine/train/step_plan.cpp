@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "engine/linalg/kernels.hpp"
+#include "engine/linalg/narrow.hpp"
+#include "engine/nn/narrow_network.hpp"
+
 namespace gradloom {
 namespace {
 
@@ -19,8 +23,16 @@ constexpr double kFlopsPerMovedElement = 24;
 // More rows than this in a shard bring the products nothing, while activations fall out of the cache.
 constexpr std::size_t kMostShardRows = 1024;
 
-// Products of fewer rows waste the vector units.
+// CBLAS products of fewer rows waste the vector units.
 constexpr std::size_t kRowMultiple = 16;
+
+// Panels are read once for each 6 rows; a few times that many are worth a node.
+constexpr std::size_t kFewestPanelRows = 12;
+
+// A narrow shard sums its gradient over vectors of rows; of fewer rows than this the sums across a vector would cost as
+// much as the products.
+constexpr std::size_t kFewestNarrowRows = 128;
+constexpr std::size_t kMostNarrowRows = 256;  // more would not stay in the first-level caches
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 std::size_t round_up(std::size_t a, std::size_t b) { return divide_up(a, b) * b; }
@@ -28,13 +40,46 @@ std::size_t round_up(std::size_t a, std::size_t b) { return divide_up(a, b) * b;
 // Forward, backward to the inputs and weight gradient: three products of 2 flops for each weight and row.
 double flops_per_row(const ParameterLayout& layout) { return 6.0 * static_cast<double>(layout.parameter_count()); }
 
-std::size_t choose_shard_rows(const ParameterLayout& layout, std::size_t batch_rows) {
+// Even shards, as many as are at most kParallelism of at least `fewest` rows.
+std::size_t even_shard_rows(std::size_t batch_rows, std::size_t fewest) {
+  const std::size_t shards = std::clamp<std::size_t>(batch_rows / fewest, 1, kParallelism);
+  return divide_up(batch_rows, shards);
+}
+
+std::size_t choose_narrow_rows(std::size_t batch_rows) {
+  const std::size_t rows = std::min(even_shard_rows(batch_rows, kFewestNarrowRows), kMostNarrowRows);
+  return std::min(batch_rows, round_up(rows, kNarrowMultiple));
+}
+
+std::size_t choose_panel_rows(const ParameterLayout& layout, std::size_t batch_rows) {
+  const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
+  return std::min(even_shard_rows(batch_rows, std::max(worth_a_node, kFewestPanelRows)), kMostShardRows);
+}
+
+std::size_t choose_blas_rows(const ParameterLayout& layout, std::size_t batch_rows) {
   const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
   const std::size_t for_all_threads = divide_up(batch_rows, kParallelism);
   const std::size_t most = std::max(worth_a_node, for_all_threads);
   const std::size_t rows = std::clamp<std::size_t>(most, kRowMultiple, kMostShardRows);
   const std::size_t shards = divide_up(batch_rows, rows);
   return std::min(batch_rows, round_up(divide_up(batch_rows, shards), kRowMultiple));  // even shards
+}
+
+std::size_t choose_shard_rows(Passes passes, const ParameterLayout& layout, std::size_t batch_rows) {
+  switch (passes) {
+    case Passes::kNarrow:
+      return choose_narrow_rows(batch_rows);
+    case Passes::kPanels:
+      return choose_panel_rows(layout, batch_rows);
+    case Passes::kBlas:
+      return choose_blas_rows(layout, batch_rows);
+  }
+  return batch_rows;  // unreachable: the switch covers the enumeration
+}
+
+Passes choose_passes(const ParameterLayout& layout, Products products) {
+  if (products == Products::kBlas || (products == Products::kAuto && !has_fused_multiply_add())) return Passes::kBlas;
+  return suits_narrow_network(layout) ? Passes::kNarrow : Passes::kPanels;
 }
 
 std::size_t tile_count(const LayerLayout& layer, double flops) {
@@ -61,7 +106,7 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
   const auto at_once = [](std::size_t n) { return static_cast<double>(std::min(n, kParallelism)); };
   const double by_shards = product_flops / at_once(plan.shards) + moving_flops / at_once(sum_tiles);
   const double by_tiles = product_flops / at_once(product_tiles);
-  const bool whole = plan.shards == 1 || by_tiles <= by_shards;
+  const bool whole = plan.passes != Passes::kNarrow && (plan.shards == 1 || by_tiles <= by_shards);
   plan.reductions.push_back(whole ? Reduction::kWholeMinibatch : Reduction::kShardGradients);
   plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles));
 }
@@ -73,10 +118,12 @@ RowRange StepPlan::shard(std::size_t s, std::size_t rows) const {
   return {first, std::min(shard_rows, rows - first)};
 }
 
-StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows) {
+StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products) {
   StepPlan plan;
+  plan.passes = choose_passes(layout, products);
   plan.batch_rows = batch_rows;
-  plan.shard_rows = shard_rows == 0 ? choose_shard_rows(layout, batch_rows) : std::min(shard_rows, batch_rows);
+  plan.shard_rows =
+      shard_rows == 0 ? choose_shard_rows(plan.passes, layout, batch_rows) : std::min(shard_rows, batch_rows);
   plan.shards = divide_up(batch_rows, plan.shard_rows);
   for (std::size_t l = 0; l < layout.depth(); ++l) plan_layer(plan, layout, l);
   plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops;

@@ -8,6 +8,13 @@
 
 namespace gradloom {
 
+/// What a shard's passes are made of.
+enum class Passes {
+  kNarrow,  ///< narrow_network.hpp: a shard goes through all layers at once, feature by feature
+  kPanels,  ///< network.hpp, with the products of panels.hpp
+  kBlas,    ///< network.hpp, with CBLAS
+};
+
 /// How a layer's gradient is averaged over the minibatch. Both give bits that do not depend on threads; they may
 /// differ from each other in rounding.
 enum class Reduction {
@@ -29,6 +36,7 @@ struct Tile {
 /// How one step is cut into work: a function of the network's and the minibatch's shape alone, never of the number of
 /// threads, so that results do not depend on threads either.
 struct StepPlan {
+  Passes passes = Passes::kBlas;
   std::size_t batch_rows = 0;            ///< of a full minibatch
   std::size_t shard_rows = 0;            ///< of every shard but the last
   std::size_t shards = 0;                ///< of a full minibatch; the last, smaller one fills fewer
@@ -40,7 +48,8 @@ struct StepPlan {
   [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
 };
 
-/// Plans steps of `batch_rows` rows. shard_rows 0: chosen by cost.
-StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows);
+/// Plans steps of `batch_rows` rows. shard_rows 0: chosen by cost. Products::kAuto looks at the machine's instruction
+/// set, and at nothing else.
+StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products);
 
 }  // namespace gradloom

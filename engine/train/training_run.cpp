@@ -67,7 +67,7 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
       step_(network_, config.train.loss, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
-                      config.train.shard_rows),
+                      config.train.shard_rows, config.train.products),
             state_, arena),
       last_epoch_loss_(std::numeric_limits<double>::quiet_NaN()) {
   progress_.seed = config.train.seed;
@@ -161,6 +161,7 @@ void TrainingRun<T>::start_feed() {
   feed_.emplace(data_.training,
                 FeedOptions{config_.train.batch_size, config_.data.shuffle, config_.train.seed, config_.data.prefetch,
                             progress_.epoch, progress_.epoch_step, config_.train.epochs});
+  step_.parameters_changed();
   step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};
 }
 

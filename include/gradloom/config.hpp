@@ -48,7 +48,8 @@ struct Config {
     std::optional<double> max_minutes;
     std::size_t batch_size = 256;
     std::size_t shard_rows = 0;  ///< 0: by model and batch size
-    std::size_t threads = 0;     ///< 0: all cores allowed to the process
+    Products products = Products::kAuto;
+    std::size_t threads = 0;  ///< 0: all cores allowed to the process
     std::uint64_t seed = 1;
     std::uint64_t log_every = 0;  ///< steps; 0: about 20 lines an epoch
     bool strict = false;          ///< refuse to go on where bits can differ: another BLAS, core type, instruction set

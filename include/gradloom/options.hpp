@@ -26,6 +26,10 @@ enum class ScheduleType { kConstant };
 /// What early stopping and the best checkpoint look at. Losses and errors fall, accuracy and R² rise.
 enum class Monitor { kValidLoss, kValidAccuracy, kValidRmse, kValidMae, kValidR2, kTrainLoss };
 
+/// Whose matrix products training is made of: Gradloom's own, or CBLAS's. Auto takes the own ones where the machine has
+/// a fused multiply-add.
+enum class Products { kAuto, kPanels, kBlas };
+
 /// What becomes of a run where a checkpoint cannot be written: it goes on with the old ones standing, or it ends.
 enum class OnError { kContinue, kStop };
 
@@ -50,6 +54,7 @@ std::string_view to_string(Shuffle);
 std::string_view to_string(OptimizerType);
 std::string_view to_string(ScheduleType);
 std::string_view to_string(Monitor);
+std::string_view to_string(Products);
 std::string_view to_string(OnError);
 std::string_view to_string(OnDivergence);
 

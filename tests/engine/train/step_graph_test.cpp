@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "engine/core/random.hpp"
+#include "engine/linalg/panels.hpp"
 #include "engine/nn/initializer.hpp"
 #include "engine/nn/loss.hpp"
 #include "engine/optim/sgd.hpp"
@@ -105,16 +106,39 @@ TrainingState<T> train_naively(const Job& job) {
   return state;
 }
 
-StepPlan plan_with(const Job& job, std::size_t shard_rows, Reduction reduction) {
-  const ParameterLayout layout(job.inputs, job.layers);
-  StepPlan plan = plan_step(layout, job.rows, shard_rows);
+// How a step may be computed: every kind of passes with every reduction that it knows.
+struct Way {
+  Passes passes;
+  Reduction reduction;
+};
+constexpr std::array<Way, 5> kWays = {{{Passes::kBlas, Reduction::kShardGradients},
+                                       {Passes::kBlas, Reduction::kWholeMinibatch},
+                                       {Passes::kPanels, Reduction::kShardGradients},
+                                       {Passes::kPanels, Reduction::kWholeMinibatch},
+                                       {Passes::kNarrow, Reduction::kShardGradients}}};
+
+bool knows(const Way& way, const ParameterLayout& layout) {
+  return way.passes != Passes::kNarrow || suits_narrow_network(layout);
+}
+
+StepPlan plan_with(const ParameterLayout& layout, std::size_t rows, std::size_t shard_rows, const Way& way) {
+  const Products products = way.passes == Passes::kBlas ? Products::kBlas : Products::kPanels;
+  StepPlan plan = plan_step(layout, rows, shard_rows, products);
   plan.worth_spreading = true;
-  for (auto& r : plan.reductions) r = reduction;
-  for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer
+  plan.passes = way.passes;
+  for (auto& r : plan.reductions) r = way.reduction;
+  for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer; panels want multiples of 16
     const std::size_t units = layout.layer(l).units;
-    plan.tiles[l] = {{l, 0, units / 2}, {l, units / 2, 1}, {l, units / 2 + 1, units - units / 2 - 1}};
+    const std::size_t first = way.passes == Passes::kPanels ? units / 2 / 16 * 16 : units / 2;
+    const std::size_t second = std::min(units - first, way.passes == Passes::kPanels ? std::size_t{16} : 1);
+    plan.tiles[l] = {{l, 0, first}, {l, first, second}, {l, first + second, units - first - second}};
+    std::erase_if(plan.tiles[l], [](const Tile& tile) { return tile.units == 0; });
   }
   return plan;
+}
+
+StepPlan plan_with(const Job& job, std::size_t shard_rows, const Way& way) {
+  return plan_with(ParameterLayout(job.inputs, job.layers), job.rows, shard_rows, way);
 }
 
 template <class T>
@@ -135,9 +159,10 @@ constexpr std::array<std::size_t, 4> kThreadCounts = {2, 3, 4, 8};
 
 TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[train][threads]", float, double) {
   const Job job = GENERATE(Job{}, job_with_dropout());
-  for (const Reduction reduction : {Reduction::kShardGradients, Reduction::kWholeMinibatch}) {
+  for (const Way& way : kWays) {
+    if (!knows(way, {job.inputs, job.layers})) continue;
     for (const std::size_t shard_rows : {7, 64, 200}) {
-      const StepPlan plan = plan_with(job, shard_rows, reduction);
+      const StepPlan plan = plan_with(job, shard_rows, way);
       const auto one = train<TestType>(job, plan, 1);
       for (const std::size_t threads : kThreadCounts) {
         const auto many = train<TestType>(job, plan, threads);
@@ -148,25 +173,38 @@ TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[tra
   }
 }
 
-TEST_CASE("both reductions agree with the naive twin", "[train]") {
+TEST_CASE("every way to compute a step agrees with the naive twin", "[train]") {
   // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
   const Job job = GENERATE(Job{}, job_with_dropout());
   const auto naive = train_naively<double>(job);
-  for (const Reduction reduction : {Reduction::kShardGradients, Reduction::kWholeMinibatch}) {
+  for (const Way& way : kWays) {
+    if (!knows(way, {job.inputs, job.layers})) continue;
     for (const std::size_t shard_rows : {1, 7, 64, 200}) {
-      const auto state = train<double>(job, plan_with(job, shard_rows, reduction), 2);
+      const auto state = train<double>(job, plan_with(job, shard_rows, way), 2);
       CHECK(largest_difference(state.parameters, naive.parameters) < 1e-13);
       CHECK(largest_difference(state.optimizer[0].second, naive.optimizer[0].second) < 1e-13);
     }
   }
 }
 
+TEMPLATE_TEST_CASE("with panels, how rows and units are cut leaves no trace in the bits", "[train]", float, double) {
+  const Job job = GENERATE(Job{}, job_with_dropout());
+  const Way way{Passes::kPanels, Reduction::kWholeMinibatch};
+  StepPlan uncut = plan_with(job, job.rows, way);
+  for (std::size_t l = 0; l < job.layers.size(); ++l) uncut.tiles[l] = {{l, 0, job.layers[l].units}};
+  const auto expected = train<TestType>(job, uncut, 1);
+  for (const std::size_t shard_rows : {1, 5, 32, 200})
+    CHECK(same_bits(train<TestType>(job, plan_with(job, shard_rows, way), 2).parameters, expected.parameters));
+}
+
 TEST_CASE("steps that are not spread give the bits of spread ones", "[train][threads]") {
   const Job job;
-  StepPlan plan = plan_with(job, 16, Reduction::kShardGradients);
-  const auto spread = train<float>(job, plan, 4);
-  plan.worth_spreading = false;
-  CHECK(same_bits(train<float>(job, plan, 4).parameters, spread.parameters));
+  for (const Way& way : kWays) {
+    StepPlan plan = plan_with(job, 16, way);
+    const auto spread = train<float>(job, plan, 4);
+    plan.worth_spreading = false;
+    CHECK(same_bits(train<float>(job, plan, 4).parameters, spread.parameters));
+  }
 }
 
 namespace {
@@ -197,9 +235,10 @@ TEST_CASE("an exception in a node comes out as itself and the graph runs again",
   TrainingState<float> state = fresh_state<float>(layout, optimizer);
   const auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
   for (const std::size_t threads : {1, 4}) {
     Arena arena(threads);
-    StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 7, Reduction::kShardGradients), state, arena);
+    StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 7, way), state, arena);
     optimizer.armed = true;
     for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(step.run(x.view(), y.view(), {0.1, 1}, {}), Refusal);
     optimizer.armed = false;
@@ -209,25 +248,23 @@ TEST_CASE("an exception in a node comes out as itself and the graph runs again",
 
 namespace {
 
-// A small network with dropout whose step is taken in shards of three rows; its optimizer is w <- w - rate * gradient.
-struct DroppingStep {
+// A small network, with dropout or without, whose step is taken in shards of three rows; its optimizer is w <- w - rate
+// * gradient.
+struct SmallStep {
   static constexpr std::size_t kRows = 11, kInputs = 4;
 
-  DroppingStep(Activation hidden, Reduction reduction)
-      : layout(kInputs, std::vector<LayerSpec>{{9, hidden, 0.3}, {8, hidden, 0.6}, {2, Activation::kLinear}}),
+  SmallStep(Activation hidden, bool drop, const Way& way)
+      : layout(
+            kInputs,
+            std::vector<LayerSpec>{{9, hidden, drop ? 0.3 : 0}, {8, hidden, drop ? 0.6 : 0}, {2, Activation::kLinear}}),
         network(layout),
         optimizer({}),
         state(fresh_state<double>(layout, optimizer)),
         arena(2),
-        step(network, Loss::kMse, optimizer, plan(reduction), state, arena) {}
+        step(network, Loss::kMse, optimizer, plan_with(layout, kRows, 3, way), state, arena) {}
 
-  [[nodiscard]] StepPlan plan(Reduction reduction) const {
-    StepPlan plan = plan_step(layout, kRows, 3);
-    plan.worth_spreading = true;
-    for (auto& r : plan.reductions) r = reduction;
-    return plan;
-  }
   double run(RowRange rows, double rate) {
+    step.parameters_changed();
     return step.run(x.view().row_range(rows.first, rows.count), y.view().row_range(rows.first, rows.count), {rate, 1},
                     {17, 2, RowNumbers{0, numbers}.after(rows.first)});
   }
@@ -244,12 +281,15 @@ struct DroppingStep {
 
 }  // namespace
 
-TEST_CASE("a step with dropout follows the gradient of the network that its masks leave", "[train]") {
+TEST_CASE("a step follows the gradient of the loss, with dropout that of the network that its masks leave", "[train]") {
   const auto activation = GENERATE(Activation::kLinear, Activation::kTanh, Activation::kRelu, Activation::kElu,
                                    Activation::kGelu, Activation::kSilu, Activation::kSoftplus);
-  DroppingStep job(activation, GENERATE(Reduction::kShardGradients, Reduction::kWholeMinibatch));
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
+  const bool drop = GENERATE(false, true);
+  if (drop && way.passes == Passes::kNarrow) return;
+  SmallStep job(activation, drop, way);
   const AlignedBuffer<double> start = job.state.parameters;
-  job.run({0, DroppingStep::kRows}, 1);
+  job.run({0, SmallStep::kRows}, 1);
   const AlignedBuffer<double> after = job.state.parameters;
   job.state.parameters = start;
   // Balances truncation (step² times third derivatives) and rounding (1e-16 / step): about 1e-10 both.
@@ -257,9 +297,9 @@ TEST_CASE("a step with dropout follows the gradient of the network that its mask
   double worst = 0, largest = 0;
   for (std::size_t i = 0; i < start.size(); ++i) {
     job.state.parameters[i] = start[i] + kStep;
-    const double above = job.run({0, DroppingStep::kRows}, 0);
+    const double above = job.run({0, SmallStep::kRows}, 0);
     job.state.parameters[i] = start[i] - kStep;
-    const double below = job.run({0, DroppingStep::kRows}, 0);
+    const double below = job.run({0, SmallStep::kRows}, 0);
     job.state.parameters[i] = start[i];
     worst = std::max(worst, std::abs((above - below) / (2 * kStep) - (start[i] - after[i])));
     largest = std::max(largest, std::abs(start[i] - after[i]));
@@ -269,7 +309,7 @@ TEST_CASE("a step with dropout follows the gradient of the network that its mask
 }
 
 TEST_CASE("a row's mask does not depend on the minibatch it is in", "[train]") {
-  DroppingStep job(Activation::kTanh, Reduction::kWholeMinibatch);
+  SmallStep job(Activation::kTanh, true, GENERATE(kWays[1], kWays[3]));
   const double whole = job.run({0, 11}, 0);
   const double parts = (4 * job.run({0, 4}, 0) + 7 * job.run({4, 7}, 0)) / 11;
   CHECK(parts == Approx(whole).epsilon(1e-14));  // sums of 22 terms in another order
@@ -279,30 +319,39 @@ TEST_CASE("a row's mask does not depend on the minibatch it is in", "[train]") {
 
 TEST_CASE("divergence is traced to its layer", "[train]") {
   const Job job;
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
   const ParameterLayout layout(job.inputs, job.layers);
   const Network<float> network(layout);
   const Sgd<float> optimizer(job.optimizer);
   TrainingState<float> state = fresh_state<float>(layout, optimizer);
   Arena arena(2);
-  StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 50, Reduction::kWholeMinibatch), state, arena);
-  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  StepGraph<float> step(network, Loss::kMse, optimizer, plan_with(job, 50, way), state, arena);
+  auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
   step.run(x.view(), y.view(), {0.1, 1}, {});
   CHECK(step.diverged_layer() == -1);
+  const TrainingState<float> good = state;
   layout.weight(state.parameters.data(), 1)(3, 4) = std::numeric_limits<float>::quiet_NaN();
+  step.parameters_changed();
   step.run(x.view(), y.view(), {0.1, 2}, {});
   CHECK(step.diverged_layer() == 1);
+  state.parameters = good.parameters;
+  step.parameters_changed();
+  x(120, 7) = std::numeric_limits<float>::infinity();  // in one shard of four
+  step.run(x.view(), y.view(), {0.1, 2}, {});
+  CHECK(step.diverged_layer() == 0);
 }
 
 TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]") {
+  const Products products = GENERATE(Products::kBlas, Products::kPanels);
   for (const std::size_t batch : {1, 7, 32, 100, 256, 1000, 1024, 65536}) {
     for (const auto& layers : std::vector<std::vector<LayerSpec>>{
              {{30, Activation::kSigmoid}, {10, Activation::kSigmoid}, {3, Activation::kRelu}, {1, Activation::kLinear}},
              {{512, Activation::kRelu}, {256, Activation::kRelu}, {10, Activation::kLinear}},
              {{2048, Activation::kRelu}, {2048, Activation::kRelu}, {10, Activation::kLinear}}}) {
-      const ParameterLayout layout(784, layers);
+      const ParameterLayout layout(layers.size() == 4 ? 3 : 784, layers);
       for (const std::size_t shard_rows : {0, 1, 5, 64, 100000}) {
-        const StepPlan plan = plan_step(layout, batch, shard_rows);
+        const StepPlan plan = plan_step(layout, batch, shard_rows, products);
         std::size_t next = 0;
         for (std::size_t s = 0; s < plan.shards; ++s) {
           const RowRange rows = plan.shard(s, batch);
@@ -311,6 +360,7 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
           next += rows.count;
         }
         REQUIRE(next == batch);
+        REQUIRE((plan.passes == Passes::kNarrow) == (products == Products::kPanels && layers.size() == 4));
         REQUIRE(plan.shard(plan.shards - 1, 1).count == (plan.shards == 1 ? 1 : 0));
         for (std::size_t l = 0; l < layers.size(); ++l) {
           std::size_t unit = 0;
@@ -318,6 +368,7 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
             REQUIRE(tile.layer == l);
             REQUIRE(tile.first_unit == unit);
             REQUIRE(tile.units > 0);
+            REQUIRE((plan.passes != Passes::kPanels || tile.first_unit % kPanelMultiple == 0));
             unit += tile.units;
           }
           REQUIRE(unit == layers[l].units);
@@ -334,12 +385,12 @@ TEST_CASE("clocks and bare products leave a step's results as they are", "[train
   const Sgd<float> optimizer(job.optimizer);
   const auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
-  const Reduction reduction = GENERATE(Reduction::kShardGradients, Reduction::kWholeMinibatch);
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
   const std::size_t threads = GENERATE(1, 2);
   Arena arena(threads);
   TrainingState<float> plain = fresh_state<float>(layout, optimizer), timed = fresh_state<float>(layout, optimizer);
-  StepGraph<float> one(network, Loss::kMse, optimizer, plan_with(job, 50, reduction), plain, arena);
-  StepGraph<float> other(network, Loss::kMse, optimizer, plan_with(job, 50, reduction), timed, arena);
+  StepGraph<float> one(network, Loss::kMse, optimizer, plan_with(job, 50, way), plain, arena);
+  StepGraph<float> other(network, Loss::kMse, optimizer, plan_with(job, 50, way), timed, arena);
   StepTimes times(other.plan());
   double wall = 0;
   for (std::uint64_t k = 1; k <= 5; ++k) {
@@ -356,7 +407,7 @@ TEST_CASE("clocks and bare products leave a step's results as they are", "[train
   const auto [forward, backward, reducing, update] = times.total();
   CHECK(forward > 0);
   CHECK(backward > 0);
-  CHECK((reducing > 0) == (reduction == Reduction::kShardGradients));
+  CHECK((reducing > 0) == (way.reduction == Reduction::kShardGradients));
   CHECK(update > 0);
   CHECK(forward + backward + reducing + update <= wall * static_cast<double>(threads));
 }
