@@ -58,34 +58,53 @@ std::size_t part_begin(std::size_t total, std::size_t parts, std::size_t p) {
   return p * (total / parts) + std::min(p, total % parts);
 }
 
+/// Some rows of a panel of B, the last of which may stand elsewhere.
+template <class T>
+struct PanelRows {
+  Rows<const T> rows;
+  std::size_t count;
+  const T* last = nullptr;
+};
+
+/// C <- start + A B, as product_tile().
+template <std::size_t kRows, std::size_t kVectors, class D, class T = hn::TFromD<D>>
+HWY_INLINE void product_of_rows(D d, Scalars<T> a, const PanelRows<T>& b, Rows<const T> start, Rows<T> c) {
+  const std::size_t width = hn::Lanes(d);
+  const auto from = [&](Rows<const T> rows) HWY_ATTR {
+    return [&d, rows, width](std::size_t m, std::size_t v)
+               HWY_ATTR { return hn::LoadU(d, rows.data + m * rows.stride + v * width); };
+  };
+  if (b.last == nullptr) return product_tile<kRows, kVectors>(d, a, b.rows, b.count, from(start), c);
+  product_tile<kRows, kVectors>(d, a, b.rows, b.count - 1, from(start), c);
+  const Scalars<T> last{a.data + (b.count - 1) * a.by_col, a.by_row, a.by_col};
+  product_tile<kRows, kVectors>(d, last, {b.last, 0}, 1, from({c.data, c.stride}), c);
+}
+
 /// One panel of C over all of its rows: C <- start + A B. `start` has c.rows rows as wide as the panel's vectors, or is
 /// a single one with stride 0. Where the panel shows fewer columns than it has, tiles go through memory of their own.
 template <std::size_t kVectors, class D, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_panel(D d, Scalars<T> a, Rows<const T> b, std::size_t depth, Rows<const T> start,
-                               MatrixView<T> c) {
-  const std::size_t width = hn::Lanes(d);
-  const bool whole = c.cols == kVectors * width;
+HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<const T> start, MatrixView<T> c) {
+  const bool whole = c.cols == kVectors * hn::Lanes(d);
   HWY_ALIGN T edge[kTileRows * kTileVectors * hn::MaxLanes(d)];
   for_each_row_group(c.rows, [&](std::size_t first, auto rows) HWY_ATTR {
     constexpr std::size_t kRows = decltype(rows)::value;
     const Scalars<T> left{a.data + first * a.by_row, a.by_row, a.by_col};
     Rows<const T> from{start.data + first * start.stride, start.stride};
-    const Rows<T> to = whole ? Rows<T>{c.data + first * c.stride, c.stride} : Rows<T>{edge, kVectors * width};
+    const Rows<T> to = whole ? Rows<T>{c.data + first * c.stride, c.stride} : Rows<T>{edge, kVectors * hn::Lanes(d)};
     if (!whole && from.stride != 0) {  // C itself, of which only c.cols columns may be touched
       for (std::size_t m = 0; m < kRows; ++m)
         std::memcpy(edge + m * to.stride, from.data + m * from.stride, c.cols * sizeof(T));
       from = {edge, to.stride};
     }
-    const auto first_sums = [&](std::size_t m, std::size_t v)
-                                HWY_ATTR { return hn::LoadU(d, from.data + m * from.stride + v * width); };
-    product_tile<kRows, kVectors>(d, left, b, depth, first_sums, to);
+    product_of_rows<kRows, kVectors>(d, left, b, from, to);
     if (!whole)
       for (std::size_t m = 0; m < kRows; ++m)
         std::memcpy(c.data + (first + m) * c.stride, edge + m * to.stride, c.cols * sizeof(T));
   });
 }
 
-/// C <- start + A B, where rows(panel, first, count) gives those rows of a panel of B and start(panel) its first sums.
+/// C <- start + A B, where rows_of(panel, first, count) gives those rows of a panel of B and start_of(panel) its first
+/// sums.
 template <class T, class RowsOf, class StartOf>
 HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c, const RowsOf& rows_of,
                                 const StartOf& start_of) {
@@ -101,9 +120,9 @@ HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c
       const MatrixView<T> columns(c.data + panel.first, c.rows, panel.cols, c.stride);
       const Rows<const T> start =
           block == 0 ? Rows<const T>{start_of(panel), 0} : Rows<const T>{columns.data, columns.stride};
-      const Rows<const T> right = rows_of(panel, k, count);
+      const PanelRows<T> right = rows_of(panel, k, count);
       with_vectors(panel.vectors, [&](auto vectors) HWY_ATTR {
-        multiply_panel<decltype(vectors)::value>(d, left, right, count, start, columns);
+        multiply_panel<decltype(vectors)::value>(d, left, right, start, columns);
       });
     }
   }
@@ -120,17 +139,26 @@ void multiply_packed(Scalars<T> a, const T* packed, std::size_t depth, MatrixVie
   const hn::ScalableTag<T> d;
   multiply_blocks<T>(
       a, depth, c,
-      [&](const Panel& panel, std::size_t k, std::size_t) {
+      [&](const Panel& panel, std::size_t k, std::size_t count) {
         const Rows<const T> rows = packed_rows(d, packed, depth, panel);
-        return Rows<const T>{rows.data + (k + 1) * rows.stride, rows.stride};
+        return PanelRows<T>{{rows.data + (k + 1) * rows.stride, rows.stride}, count};
       },
       [&](const Panel& panel) { return packed_rows(d, packed, depth, panel).data; });
+}
+
+/// Row i of `from` to to[i * width], zeros behind it.
+template <class T>
+HWY_INLINE void copy_rows(MatrixView<const T> from, T* to, std::size_t width) {
+  for (std::size_t i = 0; i < from.rows; ++i, to += width) {
+    std::memcpy(to, from.data + i * from.stride, from.cols * sizeof(T));
+    std::fill(to + from.cols, to + width, T{0});
+  }
 }
 
 /// True where rows of B are better read where they stand: copying them would not pay for so few rows of C, or they
 /// stay in the cache as they are. Rows a large power of two apart would drive each other out of it.
 template <class T>
-bool read_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
+bool reads_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
   constexpr std::size_t kFewRows = 16;
   constexpr std::size_t kCacheBytes = 512 * 1024;
   const std::size_t stride = b.stride * sizeof(T);
@@ -143,47 +171,87 @@ void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c) {
   constexpr std::size_t kWidest = kTileVectors * hn::MaxLanes(d);
   static thread_local AlignedBuffer<T> room(kBlockDepth * kWidest);
   static const T zeros[kWidest] = {};
-  const bool in_place = read_in_place(b, c.rows);
+  const bool in_place = reads_in_place<T>(b, c.rows);
   multiply_blocks<T>(
       a, b.rows, c,
       [&](const Panel& panel, std::size_t k, std::size_t count) {
-        const T* const from = b.data + k * b.stride + panel.first;
+        const MatrixView<const T> rows(b.data + k * b.stride + panel.first, count, panel.cols, b.stride);
         const std::size_t width = panel.vectors * hn::Lanes(d);
-        if (in_place && panel.cols == width) return Rows<const T>{from, b.stride};
-        for (std::size_t i = 0; i < count; ++i) {
-          std::memcpy(room.data() + i * width, from + i * b.stride, panel.cols * sizeof(T));
-          std::fill(room.data() + i * width + panel.cols, room.data() + (i + 1) * width, T{0});
+        const bool runs_over = panel.cols < width;  // into the next row, and the last one has none
+        if (in_place && (!runs_over || (count > 0 && b.cols >= kWidest))) {
+          if (runs_over) copy_rows(rows.row_range(count - 1, 1), room.data(), width);
+          return PanelRows<T>{{rows.data, rows.stride}, count, runs_over ? room.data() : nullptr};
         }
-        return Rows<const T>{room.data(), width};
+        copy_rows(rows, room.data(), width);
+        return PanelRows<T>{{room.data(), width}, count};
       },
       [&](const Panel&) { return zeros; });
 }
 
-/// to[k * stride + i] <- from[i * from_stride + k] for k < depth and i < count.
-template <class T>
-HWY_INLINE void transpose_block(const T* from, std::size_t from_stride, std::size_t count, std::size_t depth, T* to,
-                                std::size_t stride) {
-  std::size_t k = 0;
 #if HWY_TARGET != HWY_SCALAR
-  if constexpr (sizeof(T) == 4) {
-    const hn::FixedTag<T, 4> d;
-    for (; k + 4 <= depth && count % 4 == 0; k += 4)
-      for (std::size_t i = 0; i < count; i += 4) {
-        const T* const at = from + i * from_stride + k;
-        const auto a = hn::LoadU(d, at), b = hn::LoadU(d, at + from_stride);
-        const auto c = hn::LoadU(d, at + 2 * from_stride), e = hn::LoadU(d, at + 3 * from_stride);
-        const auto ab01 = hn::InterleaveLower(d, a, b), ab23 = hn::InterleaveUpper(d, a, b);
-        const auto ce01 = hn::InterleaveLower(d, c, e), ce23 = hn::InterleaveUpper(d, c, e);
-        T* const out = to + k * stride + i;
-        hn::StoreU(hn::ConcatLowerLower(d, ce01, ab01), d, out);
-        hn::StoreU(hn::ConcatUpperUpper(d, ce01, ab01), d, out + stride);
-        hn::StoreU(hn::ConcatLowerLower(d, ce23, ab23), d, out + 2 * stride);
-        hn::StoreU(hn::ConcatUpperUpper(d, ce23, ab23), d, out + 3 * stride);
-      }
-  }
+/// Transposes 4 x 4 elements in each block of 128 bits of four vectors.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void transpose_in_blocks(D d, V* v) {
+  const hn::Repartition<double, D> pairs;
+  const auto low02 = hn::InterleaveLower(d, v[0], v[1]), high02 = hn::InterleaveUpper(d, v[0], v[1]);
+  const auto low13 = hn::InterleaveLower(d, v[2], v[3]), high13 = hn::InterleaveUpper(d, v[2], v[3]);
+  const auto as_pairs = [&](V x) HWY_ATTR { return hn::BitCast(pairs, x); };
+  v[0] = hn::BitCast(d, hn::InterleaveLower(pairs, as_pairs(low02), as_pairs(low13)));
+  v[1] = hn::BitCast(d, hn::InterleaveUpper(pairs, as_pairs(low02), as_pairs(low13)));
+  v[2] = hn::BitCast(d, hn::InterleaveLower(pairs, as_pairs(high02), as_pairs(high13)));
+  v[3] = hn::BitCast(d, hn::InterleaveUpper(pairs, as_pairs(high02), as_pairs(high13)));
+}
+
+/// 4 x 4 elements: to(k, i) <- from(i, k).
+HWY_INLINE void transpose_4x4(Rows<const float> from, Rows<float> to) {
+  const hn::FixedTag<float, 4> d;
+  hn::Vec<decltype(d)> v[4];
+  for (std::size_t i = 0; i < 4; ++i) v[i] = hn::LoadU(d, from.data + i * from.stride);
+  transpose_in_blocks(d, v);
+  for (std::size_t k = 0; k < 4; ++k) hn::StoreU(v[k], d, to.data + k * to.stride);
+}
 #endif
+
+#if HWY_TARGET <= HWY_AVX3
+/// 16 x 16 elements: to(k, i) <- from(i, k), a cache line at a time.
+HWY_INLINE void transpose_16x16(Rows<const float> from, Rows<float> to) {
+  const hn::FixedTag<float, 16> d;
+  hn::Vec<decltype(d)> v[16];
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < 16; ++i) v[i] = hn::LoadU(d, from.data + i * from.stride);
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < 16; i += 4)
+    transpose_in_blocks(d, v + i);  // block b of v[i + j]: k = 4 b + j, i to i + 3
+#pragma GCC unroll 4
+  for (std::size_t j = 0; j < 4; ++j) {
+    const auto low02 = hn::ConcatLowerLower(d, v[8 + j], v[j]), high02 = hn::ConcatUpperUpper(d, v[8 + j], v[j]);
+    const auto low13 = hn::ConcatLowerLower(d, v[12 + j], v[4 + j]);
+    const auto high13 = hn::ConcatUpperUpper(d, v[12 + j], v[4 + j]);
+    hn::StoreU(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(low13), low02), d, to.data + j * to.stride);
+    hn::StoreU(hn::OddEvenBlocks(low13, hn::SwapAdjacentBlocks(low02)), d, to.data + (4 + j) * to.stride);
+    hn::StoreU(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(high13), high02), d, to.data + (8 + j) * to.stride);
+    hn::StoreU(hn::OddEvenBlocks(high13, hn::SwapAdjacentBlocks(high02)), d, to.data + (12 + j) * to.stride);
+  }
+}
+#endif
+
+/// to(k, i) <- from(i, k) for k < depth and i < count.
+template <class T>
+HWY_INLINE void transpose_block(Rows<const T> from, std::size_t count, std::size_t depth, Rows<T> to) {
+  std::size_t k = 0;
+  const auto at = [&](std::size_t i) { return Rows<const T>{from.data + i * from.stride + k, from.stride}; };
+  const auto out = [&](std::size_t i) { return Rows<T>{to.data + k * to.stride + i, to.stride}; };
+  if constexpr (sizeof(T) == 4) {
+#if HWY_TARGET <= HWY_AVX3
+    for (; k + 16 <= depth && count == 16; k += 16) transpose_16x16(at(0), out(0));
+#endif
+#if HWY_TARGET != HWY_SCALAR
+    for (; k + 4 <= depth && count % 4 == 0; k += 4)
+      for (std::size_t i = 0; i < count; i += 4) transpose_4x4(at(i), out(i));
+#endif
+  }
   for (; k < depth; ++k)
-    for (std::size_t i = 0; i < count; ++i) to[k * stride + i] = from[i * from_stride + k];
+    for (std::size_t i = 0; i < count; ++i) *out(i).data = *at(i).data;
 }
 
 template <class T>
@@ -198,7 +266,7 @@ void pack_any(T* packed, std::size_t cols, std::size_t first, MatrixView<const T
     T* const to = packed + panel.first * (depth + 1) + (first + i - panel.first);
     const std::size_t count = std::min(lanes, columns.rows - i);
     std::copy_n(start + i, count, to);
-    transpose_block(columns.data + i * columns.stride, columns.stride, count, depth, to + width, width);
+    transpose_block<T>({columns.data + i * columns.stride, columns.stride}, count, depth, {to + width, width});
   }
 }
 

@@ -30,13 +30,14 @@ template <class T>
 MatrixView<const T> Network<T>::input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
                                          RowRange rows) const {
   if (l == 0) return x.row_range(rows.first, rows.count);
-  const Matrix<T>& before = drops_units(workspace, l - 1) ? workspace.dropped[l - 1] : workspace.activation[l - 1];
+  const SpacedMatrix<T>& before =
+      drops_units(workspace, l - 1) ? workspace.dropped[l - 1] : workspace.activation[l - 1];
   return before.view().row_range(rows.first, rows.count);
 }
 
 template <class T>
 MatrixView<T> Network<T>::preactivation_of(std::size_t l, Workspace<T>& workspace, RowRange rows) const {
-  Matrix<T>& own =
+  SpacedMatrix<T>& own =
       needs_preactivation(layout_.layer(l).activation) ? workspace.preactivation[l] : workspace.activation[l];
   return own.view().row_range(rows.first, rows.count);
 }

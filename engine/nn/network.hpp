@@ -25,6 +25,28 @@ struct DropoutContext {
   RowNumbers rows;          ///< of the minibatch
 };
 
+/// A matrix like Matrix, but with gaps between rows where these would otherwise stand a multiple of 1 KiB apart: then
+/// the rows' parts that a product reads together drive each other out of the caches.
+template <class T>
+class SpacedMatrix {
+ public:
+  SpacedMatrix(std::size_t rows, std::size_t cols) : storage_(rows, stride_for(cols)), cols_(cols) {}
+
+  [[nodiscard]] std::size_t rows() const { return storage_.rows(); }
+  [[nodiscard]] MatrixView<T> view() { return {storage_.data(), rows(), cols_, storage_.cols()}; }
+  [[nodiscard]] MatrixView<const T> view() const { return {storage_.data(), rows(), cols_, storage_.cols()}; }
+  const T& operator()(std::size_t r, std::size_t c) const { return storage_(r, c); }
+
+ private:
+  static std::size_t stride_for(std::size_t cols) {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    return cols * sizeof(T) % 1024 == 0 ? cols + kLine : cols;
+  }
+
+  Matrix<T> storage_;
+  std::size_t cols_;
+};
+
 /// Everything that one minibatch changes while gradients are computed, except gradients themselves: one matrix a layer,
 /// with a row for every row of the minibatch. Shards work on disjoint row ranges of it, so they may run concurrently.
 /// One with deltas is for training: only there layers drop units, as `dropout` says, which is to be set beforehand.
@@ -32,10 +54,10 @@ template <class T>
 struct Workspace {
   Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas);
 
-  std::vector<Matrix<T>> preactivation;  ///< (max_rows, units); empty where the derivative needs only the output
-  std::vector<Matrix<T>> activation;     ///< (max_rows, units)
-  std::vector<Matrix<T>> dropped;        ///< (max_rows, units): A behind dropout; empty where nothing is dropped
-  std::vector<Matrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
+  std::vector<SpacedMatrix<T>> preactivation;  ///< (max_rows, units); empty where the derivative needs only the output
+  std::vector<SpacedMatrix<T>> activation;     ///< (max_rows, units)
+  std::vector<SpacedMatrix<T>> dropped;        ///< (max_rows, units): A behind dropout; empty where nothing is dropped
+  std::vector<SpacedMatrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
   DropoutContext dropout;
   /// [layer]: Wᵀ and b of the parameters that the passes are given, packed; null: the products are CBLAS's.
   const std::vector<Panels<T>>* panels = nullptr;
@@ -64,7 +86,8 @@ class Network {
   void backward_delta(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;
 
   /// Gradient of units [first_unit, first_unit + units) of layer l, summed over these rows: dW = dZᵀ A_prev into
-  /// dweight (units, inputs), db = Σ dZ into dbias (units). Overwrites both.
+  /// dweight (units, inputs), db = Σ dZ into dbias (units). Overwrites both. `between` is called by the panels'
+  /// products only.
   void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                 std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
 

@@ -137,7 +137,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
       step_(network_, config.train.loss, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
-                      config.train.shard_rows, config.train.products),
+                      config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena),
       feed_(data.training, {config.train.batch_size, config.data.shuffle, config.train.seed, config.data.prefetch, 0, 0,
                             std::numeric_limits<std::uint64_t>::max()}),

@@ -18,6 +18,9 @@ using tbb::flow::continue_node;
 using tbb::flow::make_edge;
 using Node = continue_node<continue_msg>;
 
+// Units that are updated together: what is packed then still stands in the first-level caches.
+constexpr std::size_t kUpdateUnits = kPanelMultiple;
+
 // A layer's own part of a flat block, gaps included, so that another can stand behind it.
 std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
   const std::size_t end = l + 1 < layout.depth() ? layout.layer(l + 1).weight_offset : layout.size();
@@ -236,17 +239,26 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index) {
   const Tile& tile = plan_.tiles[layer][tile_index];
   if (products_only_) return update_products(tile);
   LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
-  const LayerLayout& shape = network_.layout().layer(layer);
   reduce(tile);
   clock.lap(plan_.reductions[layer] == Reduction::kWholeMinibatch ? Phase::kBackward : Phase::kReduction);
-  const std::size_t weight = tile.first_unit * shape.inputs;
-  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
-  const T* const gradient = gradient_of(layer);
-  const bool weights = update_range(gradient + weight, shape.weight_offset + weight, tile.units * shape.inputs);
-  const bool biases = update_range(gradient + bias, shape.weight_offset + bias, tile.units);
-  finite_[layer][tile_index] = static_cast<char>(weights && biases);
-  if (!panels_.empty()) pack(layer, tile.first_unit, tile.units);
+  bool finite = true;
+  for (std::size_t done = 0; done < tile.units; done += kUpdateUnits)
+    finite &= update_units(layer, tile.first_unit + done, std::min(kUpdateUnits, tile.units - done));
+  finite_[layer][tile_index] = static_cast<char>(finite);
   clock.lap(Phase::kUpdate);
+}
+
+// False where a new parameter is NaN or Inf.
+template <class T>
+bool StepGraph<T>::update_units(std::size_t layer, std::size_t first_unit, std::size_t units) {
+  const LayerLayout& shape = network_.layout().layer(layer);
+  const std::size_t weight = first_unit * shape.inputs;
+  const std::size_t bias = shape.bias_offset - shape.weight_offset + first_unit;
+  const T* const gradient = gradient_of(layer);
+  const bool weights = update_range(gradient + weight, shape.weight_offset + weight, units * shape.inputs);
+  const bool biases = update_range(gradient + bias, shape.weight_offset + bias, units);
+  if (!panels_.empty()) pack(layer, first_unit, units);
+  return weights && biases;
 }
 
 template <class T>
@@ -269,6 +281,7 @@ void StepGraph<T>::backward_products(std::size_t shard, std::size_t layer) {
 
 template <class T>
 void StepGraph<T>::update_products(const Tile& tile) {
+  if (!panels_.empty()) pack(tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const LayerLayout& shape = network_.layout().layer(tile.layer);
   T* const dweight = gradient_of(tile.layer) + tile.first_unit * shape.inputs;
@@ -321,7 +334,8 @@ std::size_t StepGraph<T>::first_layer_not_finite() const {
   }
   for (std::size_t l = 0; l < first; ++l) {
     const MatrixView<const T> a = workspace_.activation[l].view();
-    if (!all_finite(a.data, x_.rows * a.cols)) return l;
+    for (std::size_t r = 0; r < x_.rows; ++r)
+      if (!all_finite(a.row(r).data(), a.cols)) return l;
   }
   return first;
 }

@@ -55,7 +55,8 @@ class StepGraph {
   /// To be called where the parameters were changed by anybody else than run().
   void parameters_changed();
 
-  /// The matrix products of a step and nothing else: same graph, same cut, same threads. For a benchmark; behind a
+  /// The matrix products of a step and nothing else, packing included (BLAS too packs within its products): same graph,
+  /// same cut, same threads. For a benchmark; behind a
   /// run() on as many rows, whose deltas it multiplies. Parameters and optimizer state stay as they are.
   void run_products(MatrixView<const T> x);
 
@@ -86,6 +87,7 @@ class StepGraph {
   void reduce(const Tile& tile);
   [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
   [[nodiscard]] T* gradient_of(std::size_t layer);
+  bool update_units(std::size_t layer, std::size_t first_unit, std::size_t units);
   bool update_range(const T* gradient, std::size_t offset, std::size_t count);
   void pack(std::size_t layer, std::size_t first_unit, std::size_t units);
   void run_in_order();

@@ -12,6 +12,17 @@ namespace {
 // Threads that a plan makes room for. A constant, not the machine's: plans must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
+// Pieces of work for each thread where cuts are free: the fewer, the more is shared in a piece. The last tiles of a
+// step are smaller, so that all threads end together.
+constexpr std::size_t kPiecesPerThread = 2;
+constexpr std::size_t kLastPiecesPerThread = 8;
+
+// A panel's columns where vectors are longest: one that has two writers goes back and forth between their caches.
+constexpr std::size_t kTileMultiple = 64;
+
+// Deltas of more units than this, of all rows of a block, would not stay in the second-level cache.
+constexpr std::size_t kMostTileUnits = 512;
+
 // Below this much arithmetic, handing work to another thread costs more than it brings (about 20 µs of small
 // products against a flow-graph round of 10 µs).
 constexpr double kNodeFlops = 1e6;
@@ -88,8 +99,8 @@ std::size_t tile_count(const LayerLayout& layer, double flops) {
   return std::clamp<std::size_t>(std::min(worth, of_16_units), 1, kParallelism);
 }
 
-std::vector<Tile> cut_into_tiles(std::size_t index, const LayerLayout& layer, std::size_t count) {
-  const std::size_t units = count == 1 ? layer.units : round_up(divide_up(layer.units, count), kRowMultiple);
+std::vector<Tile> cut_into_tiles(std::size_t index, const LayerLayout& layer, std::size_t count, std::size_t multiple) {
+  const std::size_t units = count == 1 ? layer.units : round_up(divide_up(layer.units, count), multiple);
   std::vector<Tile> tiles;
   for (std::size_t first = 0; first < layer.units; first += units)
     tiles.push_back({index, first, std::min(units, layer.units - first)});
@@ -108,7 +119,26 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
   const double by_tiles = product_flops / at_once(product_tiles);
   const bool whole = plan.passes != Passes::kNarrow && (plan.shards == 1 || by_tiles <= by_shards);
   plan.reductions.push_back(whole ? Reduction::kWholeMinibatch : Reduction::kShardGradients);
-  plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles));
+  plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles, kRowMultiple));
+}
+
+// With panels, cuts leave no trace in the bits: fewer, larger pieces for few threads. What reads or packs B for a piece
+// is then shared by more rows of it.
+void suit_threads(StepPlan& plan, const ParameterLayout& layout, bool may_cut_rows, std::size_t threads) {
+  const auto pieces = [&](std::size_t each) { return threads == 1 ? 1 : std::min(threads * each, kParallelism); };
+  const auto is_whole = [](Reduction r) { return r == Reduction::kWholeMinibatch; };
+  if (may_cut_rows && std::ranges::all_of(plan.reductions, is_whole)) {
+    const std::size_t shards = std::min(pieces(kPiecesPerThread), plan.shards);
+    plan.shard_rows = std::min(divide_up(plan.batch_rows, shards), kMostShardRows);
+    plan.shards = divide_up(plan.batch_rows, plan.shard_rows);
+  }
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    if (!is_whole(plan.reductions[l])) continue;
+    const std::size_t wanted = pieces(l == 0 ? kLastPiecesPerThread : kPiecesPerThread);
+    const std::size_t fewest = divide_up(layout.layer(l).units, kMostTileUnits);
+    plan.tiles[l] =
+        cut_into_tiles(l, layout.layer(l), std::max(fewest, std::min(wanted, plan.tiles[l].size())), kTileMultiple);
+  }
 }
 
 }  // namespace
@@ -118,7 +148,8 @@ RowRange StepPlan::shard(std::size_t s, std::size_t rows) const {
   return {first, std::min(shard_rows, rows - first)};
 }
 
-StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products) {
+StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products,
+                   std::size_t threads) {
   StepPlan plan;
   plan.passes = choose_passes(layout, products);
   plan.batch_rows = batch_rows;
@@ -126,6 +157,7 @@ StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::s
       shard_rows == 0 ? choose_shard_rows(plan.passes, layout, batch_rows) : std::min(shard_rows, batch_rows);
   plan.shards = divide_up(batch_rows, plan.shard_rows);
   for (std::size_t l = 0; l < layout.depth(); ++l) plan_layer(plan, layout, l);
+  if (plan.passes == Passes::kPanels) suit_threads(plan, layout, shard_rows == 0, threads);
   plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops;
   return plan;
 }

@@ -33,8 +33,10 @@ struct Tile {
   std::size_t units = 0;
 };
 
-/// How one step is cut into work: a function of the network's and the minibatch's shape alone, never of the number of
-/// threads, so that results do not depend on threads either.
+/// How one step is cut into work. Whatever leaves a trace in the bits is a function of the network's and the
+/// minibatch's shape alone, never of the number of threads, so that results do not depend on threads either: passes,
+/// reductions, and the shards wherever a layer adds up gradients of shards or CBLAS multiplies. Other cuts suit the
+/// threads.
 struct StepPlan {
   Passes passes = Passes::kBlas;
   std::size_t batch_rows = 0;            ///< of a full minibatch
@@ -48,8 +50,9 @@ struct StepPlan {
   [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
 };
 
-/// Plans steps of `batch_rows` rows. shard_rows 0: chosen by cost. Products::kAuto looks at the machine's instruction
-/// set, and at nothing else.
-StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products);
+/// Plans steps of `batch_rows` rows for that many threads. shard_rows 0: chosen by cost. Products::kAuto looks at the
+/// machine's instruction set, and at nothing else.
+StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products,
+                   std::size_t threads);
 
 }  // namespace gradloom

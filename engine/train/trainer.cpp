@@ -176,7 +176,7 @@ std::vector<std::string> check_as(const Config& config) {
   const ParameterLayout layout = data.layout(config);
   given_parameters<T>(config, layout);  // read for its refusals
   const auto plan = plan_step(layout, std::min(config.train.batch_size, data.training.rows()), config.train.shard_rows,
-                              config.train.products);
+                              config.train.products, thread_count(config));
   std::vector<std::string> facts;
   const auto tell_rows = [&](const char* what, const Dataset<T>& set) {
     facts.push_back(fmt::format("{}: {} rows, {} features, {} target column{}", what, set.rows(), set.features(),

@@ -67,7 +67,7 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
       step_(network_, config.train.loss, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
-                      config.train.shard_rows, config.train.products),
+                      config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena),
       last_epoch_loss_(std::numeric_limits<double>::quiet_NaN()) {
   progress_.seed = config.train.seed;

@@ -60,8 +60,8 @@ int main() {
   TrainingState<float> state{AlignedBuffer<float>(n), {}};
   initialize(Initializer::kAuto, network.layout(), 1, state.parameters.data());
   Arena arena(1);
-  StepGraph<float> step(network, Loss::kMse, *optimizer, plan_step(network.layout(), kBatch, 0, Products::kAuto), state,
-                        arena);
+  StepGraph<float> step(network, Loss::kMse, *optimizer, plan_step(network.layout(), kBatch, 0, Products::kAuto, 1),
+                        state, arena);
   const Matrix<float> x = random_matrix(kBatch, 784, 1), y = random_matrix(kBatch, 10, 2);
 
   AlignedBuffer<float> gradient(n, 1e-6F);

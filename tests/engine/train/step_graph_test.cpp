@@ -123,7 +123,7 @@ bool knows(const Way& way, const ParameterLayout& layout) {
 
 StepPlan plan_with(const ParameterLayout& layout, std::size_t rows, std::size_t shard_rows, const Way& way) {
   const Products products = way.passes == Passes::kBlas ? Products::kBlas : Products::kPanels;
-  StepPlan plan = plan_step(layout, rows, shard_rows, products);
+  StepPlan plan = plan_step(layout, rows, shard_rows, products, 16);
   plan.worth_spreading = true;
   plan.passes = way.passes;
   for (auto& r : plan.reductions) r = way.reduction;
@@ -344,6 +344,7 @@ TEST_CASE("divergence is traced to its layer", "[train]") {
 
 TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]") {
   const Products products = GENERATE(Products::kBlas, Products::kPanels);
+  const std::size_t threads = GENERATE(1, 2, 5, 64);
   for (const std::size_t batch : {1, 7, 32, 100, 256, 1000, 1024, 65536}) {
     for (const auto& layers : std::vector<std::vector<LayerSpec>>{
              {{30, Activation::kSigmoid}, {10, Activation::kSigmoid}, {3, Activation::kRelu}, {1, Activation::kLinear}},
@@ -351,7 +352,7 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
              {{2048, Activation::kRelu}, {2048, Activation::kRelu}, {10, Activation::kLinear}}}) {
       const ParameterLayout layout(layers.size() == 4 ? 3 : 784, layers);
       for (const std::size_t shard_rows : {0, 1, 5, 64, 100000}) {
-        const StepPlan plan = plan_step(layout, batch, shard_rows, products);
+        const StepPlan plan = plan_step(layout, batch, shard_rows, products, threads);
         std::size_t next = 0;
         for (std::size_t s = 0; s < plan.shards; ++s) {
           const RowRange rows = plan.shard(s, batch);
