@@ -14,7 +14,7 @@ constexpr std::size_t kParallelism = 16;
 
 // Pieces of work for each thread where cuts are free: the fewer, the more is shared in a piece. The last tiles of a
 // step are smaller, so that all threads end together.
-constexpr std::size_t kPiecesPerThread = 2;
+constexpr std::size_t kPiecesPerThread = 4;
 constexpr std::size_t kLastPiecesPerThread = 8;
 
 // A panel's columns where vectors are longest: one that has two writers goes back and forth between their caches.
