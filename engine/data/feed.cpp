@@ -1,36 +1,58 @@
 #include "engine/data/feed.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "engine/data/gather.hpp"
 
 namespace gradloom {
 namespace {
 
 // Rows in a group: enough that handing one over (a few microseconds) is small beside gathering it.
 constexpr std::uint64_t kGroupRows = 4096;
-
-template <class T>
-void copy_row(std::span<const T> from, T* to) {
-  std::memcpy(to, from.data(), from.size() * sizeof(T));
-}
+// Wider rows are enough work in fewer, and are to be found in the cache still.
+constexpr std::uint64_t kGroupBytes = 1 << 20;
+constexpr std::uint64_t kBytesAhead = 16 << 20;
 
 }  // namespace
+
+FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOptions& options) {
+  FeedPlan plan;
+  if (options.shuffle == Shuffle::kNone || options.batch_size >= rows) return plan;
+  const std::uint64_t bytes_a_row = row_bytes + sizeof(std::uint64_t);  // with its number
+  const std::uint64_t group_rows = std::min(kGroupRows, kGroupBytes / bytes_a_row);
+  plan.steps = std::max<std::uint64_t>(1, group_rows / options.batch_size);
+  plan.rows = std::min(rows, plan.steps * options.batch_size);
+  const std::uint64_t group_bytes = plan.rows * bytes_a_row;
+  plan.groups = 1 + std::min<std::uint64_t>(options.groups_ahead, kBytesAhead / group_bytes);
+  plan.bytes = plan.groups * group_bytes;
+  return plan;
+}
 
 template <class T>
 MinibatchFeed<T>::MinibatchFeed(const Dataset<T>& data, const FeedOptions& options)
     : data_(data),
       options_(options),
       steps_per_epoch_((data.rows() + options.batch_size - 1) / options.batch_size),
-      group_steps_(std::max<std::uint64_t>(1, kGroupRows / options.batch_size)),
+      plan_(plan_feed(data.rows(), (data.x.cols() + data.y.cols()) * sizeof(T), options)),
       position_{options.first_epoch, options.first_epoch_step},
-      gather_position_(position_) {
-  if (options_.shuffle == Shuffle::kNone || options_.groups_ahead == 0) return;
-  empty_.resize(options_.groups_ahead + 1);
-  thread_ = std::jthread([this](const std::stop_token& stop) { gather_ahead(stop); });
+      gather_position_(position_),
+      ring_(plan_.groups) {
+  for (Group& group : ring_) {
+    group.x = Matrix<T>(plan_.rows, data_.x.cols());
+    group.y = Matrix<T>(plan_.rows, data_.y.cols());
+    group.numbers.resize(plan_.rows);
+  }
+  if (plan_.groups > 1) thread_ = std::thread([this] { gather_ahead(); });
 }
 
 template <class T>
-MinibatchFeed<T>::~MinibatchFeed() = default;
+MinibatchFeed<T>::~MinibatchFeed() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_relaxed);
+  released_.fetch_add(1, std::memory_order_release);
+  released_.notify_one();
+  thread_.join();
+}
 
 template <class T>
 std::size_t MinibatchFeed<T>::rows_at(std::uint64_t step) const {
@@ -43,86 +65,72 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
   if (position_.epoch >= options_.epochs) return std::nullopt;
   const Position at = position_;
   ++position_.step;
-  const std::size_t first = at.step * options_.batch_size;
-  if (options_.shuffle == Shuffle::kNone)
-    return Minibatch<T>{data_.x.view().row_range(first, rows_at(at.step)),
-                        data_.y.view().row_range(first, rows_at(at.step)),
-                        at.epoch,
-                        at.step,
-                        {first, nullptr}};
-  if (current_.epoch != at.epoch || at.step >= current_.first_step + current_.steps) advance_group();
-  const std::size_t in_group = (at.step - current_.first_step) * options_.batch_size;
-  const Group& group = current_;
-  return Minibatch<T>{group.x.view().row_range(in_group, rows_at(at.step)),
-                      group.y.view().row_range(in_group, rows_at(at.step)),
-                      at.epoch,
-                      at.step,
-                      {0, group.numbers.data() + in_group}};
+  const std::size_t rows = rows_at(at.step);
+  if (plan_.groups == 0) {
+    const std::size_t first = at.step * options_.batch_size;
+    return Minibatch<T>{data_.x.view().row_range(first, rows), data_.y.view().row_range(first, rows), at.epoch, at.step,
+                        RowNumbers{first, nullptr}};
+  }
+  if (current_ == nullptr || current_->epoch != at.epoch || at.step >= current_->first_step + current_->steps)
+    advance_group();
+  const std::size_t in_group = (at.step - current_->first_step) * options_.batch_size;
+  return Minibatch<T>{current_->x.view().row_range(in_group, rows), current_->y.view().row_range(in_group, rows),
+                      at.epoch, at.step, RowNumbers{0, current_->numbers.data() + in_group}};
 }
 
+// Gathers the minibatches from gather_position_ on, as many as a group holds and the epoch has.
 template <class T>
-void MinibatchFeed<T>::gather(Group& group, Position at) const {
-  const std::uint64_t first = at.step * options_.batch_size;
+void MinibatchFeed<T>::gather_next(Group& group) {
+  const Position at = gather_position_;
   group.epoch = at.epoch;
   group.first_step = at.step;
-  group.steps = std::min(group_steps_, steps_per_epoch_ - at.step);
+  group.steps = std::min(plan_.steps, steps_per_epoch_ - at.step);
+  const std::uint64_t first = at.step * options_.batch_size;
   const std::uint64_t rows = std::min<std::uint64_t>(group.steps * options_.batch_size, data_.rows() - first);
-  if (group.x.rows() < rows) {
-    group.x = Matrix<T>(rows, data_.x.cols());
-    group.y = Matrix<T>(rows, data_.y.cols());
-    group.numbers.resize(rows);
-  }
-  const KeyedPermutation order(data_.rows(), options_.seed, at.epoch);
-  for (std::uint64_t i = 0; i < rows; ++i) {
-    const std::uint64_t row = group.numbers[i] = order(first + i);
-    copy_row(data_.x.row(row), group.x.row(i).data());
-    copy_row(data_.y.row(row), group.y.row(i).data());
-  }
-}
-
-template <class T>
-typename MinibatchFeed<T>::Position MinibatchFeed<T>::after(const Group& group) const {
-  const std::uint64_t step = group.first_step + group.steps;
-  return step == steps_per_epoch_ ? Position{group.epoch + 1, 0} : Position{group.epoch, step};
+  const std::span<std::uint64_t> numbers = std::span(group.numbers).first(rows);
+  KeyedPermutation(data_.rows(), options_.seed, at.epoch).fill(first, numbers);
+  gather_rows<T>(data_.x.view(), data_.y.view(), numbers, group.x.view(), group.y.view());
+  const std::uint64_t next = at.step + group.steps;
+  gather_position_ = next == steps_per_epoch_ ? Position{at.epoch + 1, 0} : Position{at.epoch, next};
 }
 
 template <class T>
 void MinibatchFeed<T>::advance_group() {
   if (!thread_.joinable()) {
-    gather(current_, gather_position_);
-    gather_position_ = after(current_);
+    gather_next(ring_.front());
+    current_ = &ring_.front();
     return;
   }
-  std::unique_lock lock(mutex_);
-  if (current_.x.rows() != 0) empty_.push_back(std::move(current_));
-  changed_.notify_one();
-  changed_.wait(lock, [&] { return !full_.empty() || failure_; });
-  if (full_.empty()) std::rethrow_exception(failure_);
-  current_ = std::move(full_.front());
-  full_.pop_front();
+  if (current_ != nullptr) {
+    released_.fetch_add(1, std::memory_order_release);
+    released_.notify_one();
+  }
+  gathered_.wait(taken_, std::memory_order_acquire);
+  ++taken_;
+  current_ = &ring_[next_slot_];
+  next_slot_ = (next_slot_ + 1) % ring_.size();
+}
+
+// False where the feed is being destroyed.
+template <class T>
+bool MinibatchFeed<T>::wait_for_room(std::uint32_t gathered) const {
+  while (true) {
+    const std::uint32_t released = released_.load(std::memory_order_acquire);
+    if (stopping_.load(std::memory_order_relaxed)) return false;
+    if (gathered - released < ring_.size()) return true;
+    released_.wait(released, std::memory_order_acquire);
+  }
 }
 
 template <class T>
-void MinibatchFeed<T>::gather_ahead(const std::stop_token& stop) {
-  try {
-    while (gather_position_.epoch < options_.epochs) {
-      Group group;
-      {
-        std::unique_lock lock(mutex_);
-        if (!changed_.wait(lock, stop, [&] { return !empty_.empty() && full_.size() < options_.groups_ahead; })) return;
-        group = std::move(empty_.back());
-        empty_.pop_back();
-      }
-      gather(group, gather_position_);
-      gather_position_ = after(group);
-      const std::lock_guard lock(mutex_);
-      full_.push_back(std::move(group));
-      changed_.notify_one();
-    }
-  } catch (...) {  // handed to the thread that waits for the rows: see advance_group
-    const std::lock_guard lock(mutex_);
-    failure_ = std::current_exception();
-    changed_.notify_one();
+void MinibatchFeed<T>::gather_ahead() {
+  std::size_t slot = 0;
+  for (std::uint32_t gathered = 0; gather_position_.epoch < options_.epochs;) {
+    if (!wait_for_room(gathered)) return;
+    gather_next(ring_[slot]);
+    slot = (slot + 1) % ring_.size();
+    gathered_.store(++gathered, std::memory_order_release);
+    gathered_.notify_one();
   }
 }
 

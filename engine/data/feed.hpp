@@ -1,10 +1,7 @@
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
-#include <deque>
-#include <exception>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -31,17 +28,30 @@ struct FeedOptions {
   std::size_t batch_size = 0;
   Shuffle shuffle = Shuffle::kFull;
   std::uint64_t seed = 1;
-  std::size_t groups_ahead = 2;  ///< groups of minibatches gathered ahead; 0: gathered when asked for
+  std::size_t groups_ahead = 2;  ///< groups of minibatches gathered ahead, at most; 0: gathered when asked for
   std::uint64_t first_epoch = 0, first_epoch_step = 0;  ///< where to start
   std::uint64_t epochs = 0;                             ///< where to end (not included)
 };
 
+/// What a feed holds beside the data: `groups` groups of `steps` minibatches each.
+struct FeedPlan {
+  std::uint64_t steps = 0;   ///< minibatches in a group; 0: minibatches are views
+  std::uint64_t rows = 0;    ///< in a group
+  std::uint64_t groups = 0;  ///< the one in use included; 1: gathered when asked for
+  std::uint64_t bytes = 0;   ///< of all groups
+};
+
+/// The plan for a set of `rows` rows of `row_bytes` bytes, targets included. Groups gathered ahead take at most 16 MiB:
+/// where minibatches are larger there are fewer ahead, down to none.
+FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOptions& options);
+
 /// Hands out the minibatches of a data set in memory, in an order that is a function of (seed, epoch) alone. The last
 /// minibatch of an epoch holds the rows that are left.
 ///
-/// With shuffle `none` minibatches are views of the data set. Otherwise rows are gathered into groups of consecutive
-/// minibatches by a thread that runs beside the steps; it holds at most groups_ahead groups beside the one in use, so
-/// memory is bounded by group_bytes() * (groups_ahead + 1).
+/// With shuffle `none`, and where one minibatch holds the whole set, minibatches are views of the data set. Otherwise
+/// rows are gathered into groups of consecutive minibatches by a thread that runs beside the steps, into a ring of
+/// groups that are allocated once. Nobody takes a lock: the ring is two counters, and a thread sleeps only where the
+/// other one is a whole ring behind or ahead.
 template <class T>
 class MinibatchFeed {
  public:
@@ -53,7 +63,7 @@ class MinibatchFeed {
 
   [[nodiscard]] std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
 
-  /// The next minibatch; nothing after the last epoch. Called from one thread. Rethrows what stopped the gathering.
+  /// The next minibatch; nothing after the last epoch. Called from one thread. Allocates nothing.
   std::optional<Minibatch<T>> next();
 
   /// Source rows of a minibatch, in its order (for messages): at most `most` of them.
@@ -70,32 +80,34 @@ class MinibatchFeed {
   };
 
   [[nodiscard]] std::size_t rows_at(std::uint64_t step) const;
-  void gather(Group& group, Position at) const;
+  void gather_next(Group& group);
   void advance_group();
-  void gather_ahead(const std::stop_token& stop);
-  [[nodiscard]] Position after(const Group& group) const;
+  void gather_ahead();
+  bool wait_for_room(std::uint32_t gathered) const;
 
   // Constant after construction.
   const Dataset<T>& data_;
   const FeedOptions options_;
   const std::uint64_t steps_per_epoch_;
-  const std::uint64_t group_steps_;
+  const FeedPlan plan_;
 
   // Owned by the thread that calls next().
   Position position_;
-  Group current_;
+  std::uint32_t taken_ = 0;         ///< groups so far, counted as gathered_ is
+  std::size_t next_slot_ = 0;       ///< of ring_, where the next group will be
+  const Group* current_ = nullptr;  ///< in ring_; none before the first call
 
   // Owned by the gathering thread (by the caller of next() without one).
   Position gather_position_;
 
-  // Guarded by mutex_.
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::deque<Group> full_;
-  std::vector<Group> empty_;
-  std::exception_ptr failure_;
+  // A group belongs to the caller of next() from when gathered_ counts it until released_ does, else to the gathering
+  // thread. The counters wrap around; they differ by at most the ring's size.
+  std::vector<Group> ring_;
+  std::atomic<std::uint32_t> gathered_{0};
+  std::atomic<std::uint32_t> released_{0};
+  std::atomic<bool> stopping_{false};  ///< set before released_ changes for the last time
 
-  std::jthread thread_;  // last: stops before anything it uses is destroyed
+  std::thread thread_;  // joined by the destructor, before anything that it uses goes
 };
 
 }  // namespace gradloom

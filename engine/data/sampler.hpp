@@ -1,32 +1,30 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <span>
+
+#include "engine/linalg/feistel.hpp"
 
 namespace gradloom {
 
 /// A pseudo-random permutation of [0, size) that is a function of (size, seed, epoch) alone: any position is reached
-/// without walking there, and no table is kept. An unbalanced Feistel network over the next power of two (Luby and
-/// Rackoff 1988), with cycle walking for positions that fall outside (Black and Rogaway 2002): at most 2 rounds of it
-/// on average. Constant after construction.
+/// without walking there, and no table is kept. A Feistel network (Luby and Rackoff 1988) over two halves of about the
+/// size's root. Constant after construction.
 class KeyedPermutation {
  public:
+  /// 0 < size < 2^63.
   KeyedPermutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch);
 
-  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] std::uint64_t size() const { return network_.size; }
   /// The element at `position` < size().
-  [[nodiscard]] std::uint64_t operator()(std::uint64_t position) const;
+  [[nodiscard]] std::uint64_t operator()(std::uint64_t position) const { return feistel_element(network_, position); }
+  /// elements[i] <- the element at first + i: many at once are several times faster.
+  void fill(std::uint64_t first, std::span<std::uint64_t> elements) const {
+    feistel_elements(network_, first, elements);
+  }
 
  private:
-  static constexpr int kRounds = 8;
-
-  [[nodiscard]] std::uint64_t encrypt(std::uint64_t value) const;
-
-  std::uint64_t size_;
-  int low_bits_;
-  std::uint64_t low_mask_;
-  std::uint64_t high_mask_;
-  std::array<std::uint64_t, kRounds> keys_;
+  FeistelNetwork network_;
 };
 
 }  // namespace gradloom

@@ -40,6 +40,10 @@ struct MatrixView {
   [[nodiscard]] bool empty() const { return rows == 0 || cols == 0; }
 };
 
+/// At least `bytes` bytes, aligned; std::free gives them back. Large blocks are set in huge pages where the system has
+/// them: rows are read in any order, and most of the time of that is translating addresses. Throws std::bad_alloc.
+void* allocate_aligned(std::size_t alignment, std::size_t bytes);
+
 /// Heap storage aligned to a cache line and a full vector register. Elements are not initialised.
 template <class T>
 class AlignedBuffer {
@@ -77,10 +81,7 @@ class AlignedBuffer {
   static T* allocate(std::size_t size) {
     if (size == 0) return nullptr;
     if (size > (static_cast<std::size_t>(-1) - kAlignment) / sizeof(T)) throw std::bad_alloc();
-    const std::size_t bytes = (size * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    void* p = std::aligned_alloc(kAlignment, bytes);
-    if (p == nullptr) throw std::bad_alloc();
-    return static_cast<T*>(p);
+    return static_cast<T*>(allocate_aligned(kAlignment, size * sizeof(T)));
   }
 
   std::unique_ptr<T[], Free> data_;

@@ -18,7 +18,7 @@ DIRECTIONS = {
     "nn": ["linalg", "core"],
     "optim": ["linalg", "core"],
     "io": ["core"],
-    "data": ["io", "core"],
+    "data": ["io", "linalg", "core"],  # linalg: vectorised permutation and checks
     "checkpoint": ["io", "nn", "optim", "data", "linalg", "core"],  # linalg: /environment names BLAS and instruction set
     "config": ["core"],
     "report": ["core", "linalg", "io", "config"],  # the version report asks each library's home

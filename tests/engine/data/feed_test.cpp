@@ -1,5 +1,6 @@
 #include "engine/data/feed.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "support/catch.hpp"
@@ -89,8 +90,57 @@ TEST_CASE("a feed may be dropped while it gathers", "[data]") {
   }
 }
 
-TEST_CASE("a minibatch larger than the set holds all rows", "[data]") {
-  const Seen seen = run(numbered(5), {1000, Shuffle::kFull, 1, 2, 0, 0, 3});
-  REQUIRE(seen.minibatches.size() == 3);
-  for (const auto& m : seen.minibatches) CHECK(m.size() == 5);
+TEST_CASE("a minibatch of all rows is the set itself", "[data]") {
+  for (const std::size_t batch : {5, 1000}) {
+    const auto data = numbered(5);
+    const Seen seen = run(data, {batch, Shuffle::kFull, 1, 2, 0, 0, 3});
+    REQUIRE(seen.minibatches.size() == 3);
+    for (const auto& m : seen.minibatches) CHECK(m.size() == 5);
+    MinibatchFeed<float> feed(data, {batch, Shuffle::kFull, 1, 2, 0, 0, 3});
+    CHECK(feed.next()->x.data == data.x.data());
+  }
+}
+
+TEST_CASE("rows of any width are gathered", "[data]") {
+  for (const std::size_t features : {1, 2, 3, 7, 15, 16, 17, 40, 300})
+    for (const std::size_t targets : {1, 2, 5}) {
+      Dataset<double> data;
+      data.x = Matrix<double>(333, features);
+      data.y = Matrix<double>(333, targets);
+      for (std::size_t i = 0; i < 333 * features; ++i) data.x.data()[i] = static_cast<double>(i);
+      for (std::size_t i = 0; i < 333 * targets; ++i) data.y.data()[i] = -static_cast<double>(i);
+      MinibatchFeed<double> feed(data, {50, Shuffle::kFull, 1, 2, 0, 0, 1});
+      while (const auto m = feed.next())
+        for (std::size_t i = 0; i < m->rows(); ++i) {
+          CAPTURE(features, targets, i);
+          REQUIRE(std::ranges::equal(m->x.row(i), data.x.row(m->numbers[i])));
+          REQUIRE(std::ranges::equal(m->y.row(i), data.y.row(m->numbers[i])));
+        }
+    }
+}
+
+TEST_CASE("groups are bounded by rows and by bytes", "[data]") {
+  FeedOptions options;
+  options.batch_size = 32;
+  const FeedPlan narrow = plan_feed(1'000'000, 16, options);
+  CHECK(narrow.steps == 128);
+  CHECK(narrow.groups == 3);
+  CHECK(narrow.bytes == 3 * 4096 * (16 + 8));
+  CHECK(plan_feed(1000, 16, options).rows == 1000);
+
+  const std::uint64_t wide_row = 784 * 4;
+  const FeedPlan wide = plan_feed(60'000, wide_row, options);
+  CHECK(wide.rows * wide_row <= 1 << 20);
+  CHECK(wide.steps == 10);
+
+  options.batch_size = 10'000;  // 31 MB: the minibatch in use is all there is room for
+  const FeedPlan large = plan_feed(60'000, wide_row, options);
+  CHECK(large.groups == 1);
+  CHECK(large.rows == 10'000);
+
+  options.batch_size = 60'000;
+  CHECK(plan_feed(60'000, wide_row, options).bytes == 0);
+  options.batch_size = 32;
+  options.shuffle = Shuffle::kNone;
+  CHECK(plan_feed(60'000, wide_row, options).bytes == 0);
 }
