@@ -49,7 +49,7 @@ template <class T>
 MinibatchFeed<T>::~MinibatchFeed() {
   if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_relaxed);
-  released_.fetch_add(1, std::memory_order_release);
+  ++released_;
   released_.notify_one();
   thread_.join();
 }
@@ -102,7 +102,7 @@ void MinibatchFeed<T>::advance_group() {
     return;
   }
   if (current_ != nullptr) {
-    released_.fetch_add(1, std::memory_order_release);
+    ++released_;
     released_.notify_one();
   }
   gathered_.wait(taken_, std::memory_order_acquire);
@@ -129,7 +129,7 @@ void MinibatchFeed<T>::gather_ahead() {
     if (!wait_for_room(gathered)) return;
     gather_next(ring_[slot]);
     slot = (slot + 1) % ring_.size();
-    gathered_.store(++gathered, std::memory_order_release);
+    gathered_ = ++gathered;
     gathered_.notify_one();
   }
 }

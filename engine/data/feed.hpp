@@ -101,7 +101,8 @@ class MinibatchFeed {
   Position gather_position_;
 
   // A group belongs to the caller of next() from when gathered_ counts it until released_ does, else to the gathering
-  // thread. The counters wrap around; they differ by at most the ring's size.
+  // thread. The counters wrap around; they differ by at most the ring's size. They change in the one order that all
+  // threads see: after a mere release, notify_one() may miss a thread that is about to sleep.
   std::vector<Group> ring_;
   std::atomic<std::uint32_t> gathered_{0};
   std::atomic<std::uint32_t> released_{0};
