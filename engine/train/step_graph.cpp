@@ -32,36 +32,51 @@ std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
 template <class T>
 struct StepGraph<T>::Nodes {
   explicit Nodes(StepGraph& step);
+  void make_narrow(StepGraph& step);
+  void make_wide(StepGraph& step);
+  template <class Body>
+  std::unique_ptr<Node> node(const Body& body);
 
   tbb::flow::graph graph;
   tbb::flow::broadcast_node<continue_msg> minibatch{graph};
   std::vector<std::unique_ptr<Node>> forward;                ///< [shard]
   std::vector<std::vector<std::unique_ptr<Node>>> backward;  ///< [layer][shard]
-  std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here
+  std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here; narrow: one
   std::vector<std::vector<std::unique_ptr<Node>>> update;    ///< [layer][tile]
 };
 
 template <class T>
 StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()), update(step.plan_.tiles.size()) {
+  if (step.plan_.passes == Passes::kNarrow)
+    make_narrow(step);
+  else
+    make_wide(step);
+}
+
+template <class T>
+template <class Body>
+std::unique_ptr<Node> StepGraph<T>::Nodes::node(const Body& body) {
+  return std::make_unique<Node>(graph, [body](const continue_msg&) { body(); });
+}
+
+template <class T>
+void StepGraph<T>::Nodes::make_narrow(StepGraph& step) {
+  layer_done.push_back(node([&step] { step.update_all(); }));
+  for (std::size_t s = 0; s < step.plan_.shards; ++s) {
+    forward.push_back(node(
+        [&step, s] { step.both_passes(s, static_cast<std::size_t>(tbb::this_task_arena::current_thread_index())); }));
+    make_edge(minibatch, *forward[s]);
+    make_edge(*forward[s], *layer_done[0]);
+  }
+}
+
+template <class T>
+void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
   const StepPlan& plan = step.plan_;
   const std::size_t layers = plan.tiles.size();
-  const bool narrow = plan.passes == Passes::kNarrow;
-  const auto node = [this](auto body) {
-    return std::make_unique<Node>(graph, [body](const continue_msg&) { body(); });
-  };
-  const auto both_passes = [&step](std::size_t s) {
-    step.both_passes(s, static_cast<std::size_t>(tbb::this_task_arena::current_thread_index()));
-  };
-
-  for (std::size_t s = 0; s < plan.shards; ++s) {
-    if (narrow)
-      forward.push_back(node([both_passes, s] { both_passes(s); }));
-    else
-      forward.push_back(node([&step, s] { step.forward(s); }));
-  }
+  for (std::size_t s = 0; s < plan.shards; ++s) forward.push_back(node([&step, s] { step.forward(s); }));
   for (std::size_t l = 0; l < layers; ++l) {
-    for (std::size_t s = 0; s < plan.shards && !narrow; ++s)
-      backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
+    for (std::size_t s = 0; s < plan.shards; ++s) backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
     layer_done.push_back(node([] {}));
     for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
       update[l].push_back(node([&step, l, t] { step.update(l, t); }));
@@ -69,10 +84,9 @@ StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()),
 
   for (std::size_t s = 0; s < plan.shards; ++s) {
     make_edge(minibatch, *forward[s]);
-    for (std::size_t l = layers; l-- > 0;) {
-      if (!narrow) make_edge(l + 1 < layers ? *backward[l + 1][s] : *forward[s], *backward[l][s]);
-      make_edge(narrow ? *forward[s] : *backward[l][s], *layer_done[l]);
-    }
+    make_edge(*forward[s], *backward[layers - 1][s]);
+    for (std::size_t l = layers - 1; l > 0; --l) make_edge(*backward[l][s], *backward[l - 1][s]);
+    for (std::size_t l = 0; l < layers; ++l) make_edge(*backward[l][s], *layer_done[l]);
   }
   for (std::size_t l = 0; l < layers; ++l)
     for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
@@ -173,11 +187,13 @@ void StepGraph<T>::fire() {
 
 template <class T>
 void StepGraph<T>::run_in_order() {
-  const std::size_t layers = plan_.tiles.size();
-  const bool narrow = plan_.passes == Passes::kNarrow;
-  for (std::size_t s = 0; s < plan_.shards; ++s) narrow ? both_passes(s, 0) : forward(s);
-  for (std::size_t l = layers; l-- > 0;) {
-    for (std::size_t s = 0; s < plan_.shards && !narrow; ++s) backward(s, l);
+  if (plan_.passes == Passes::kNarrow) {
+    for (std::size_t s = 0; s < plan_.shards; ++s) both_passes(s, 0);
+    return update_all();
+  }
+  for (std::size_t s = 0; s < plan_.shards; ++s) forward(s);
+  for (std::size_t l = plan_.tiles.size(); l-- > 0;) {
+    for (std::size_t s = 0; s < plan_.shards; ++s) backward(s, l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t);
   }
 }
@@ -245,6 +261,23 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index) {
   for (std::size_t done = 0; done < tile.units; done += kUpdateUnits)
     finite &= update_units(layer, tile.first_unit + done, std::min(kUpdateUnits, tile.units - done));
   finite_[layer][tile_index] = static_cast<char>(finite);
+  clock.lap(Phase::kUpdate);
+}
+
+// A narrow network's whole block at once: its tensors are too small to be taken one by one. Gaps hold zeros everywhere.
+template <class T>
+void StepGraph<T>::update_all() {
+  if (products_only_) return;
+  LapClock clock(times_ == nullptr ? nullptr : &times_->tile(0, 0));
+  const ParameterLayout& layout = network_.layout();
+  T* const gradient = shard_gradients_[0].data();
+  for (std::size_t s = 1; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s)
+    add_to(gradient, shard_gradients_[s].data(), layout.size());
+  clock.lap(Phase::kReduction);
+  const bool finite = update_range(gradient, 0, layout.size());
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    finite_[l][0] = static_cast<char>(
+        finite || all_finite(state_.parameters.data() + layout.layer(l).weight_offset, layer_elements(layout, l)));
   clock.lap(Phase::kUpdate);
 }
 

@@ -32,7 +32,8 @@ struct TrainingState {
 /// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
 /// layers before it still run backward. Sums are made in shard order, so the result is the same for any thread count.
 /// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
-/// order on the calling thread. Of a narrow network a shard's forward and backward passes are one node.
+/// order on the calling thread. Of a narrow network a shard's
+/// forward and backward passes are one node, and all updates another.
 template <class T>
 class StepGraph {
  public:
@@ -77,6 +78,7 @@ class StepGraph {
   void backward(std::size_t shard, std::size_t layer);
   void both_passes(std::size_t shard, std::size_t worker);
   void update(std::size_t layer, std::size_t tile);
+  void update_all();
 
   // The same for run_products().
   void forward_products(std::size_t shard);
