@@ -7,9 +7,9 @@
 #define GRADLOOM_ACTIVATIONS_INL_HPP
 #endif
 
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
+#include "engine/linalg/elementary-inl.hpp"
 #include "engine/linalg/normal-inl.hpp"
 #include "gradloom/options.hpp"
 
@@ -22,32 +22,6 @@ template <class D>
 HWY_INLINE hn::Vec<D> constant(D d, double value) {
   return hn::Set(d, static_cast<hn::TFromD<D>>(value));
 }
-
-/// Highway's exp, expm1 and tanh turn NaN into numbers; a diverging network must be seen.
-template <class V>
-HWY_INLINE V keep_nan(V argument, V result) {
-  return hn::IfThenElse(hn::IsNaN(argument), argument, result);
-}
-
-/// e^-|z|: never overflows.
-template <class D, class V>
-HWY_INLINE V exp_minus_abs(D d, V z) {
-  return hn::Exp(d, hn::Neg(hn::Abs(z)));
-}
-
-/// sigmoid(z) and sigmoid(-z), neither by subtracting from 1.
-template <class D, class V = hn::Vec<D>>
-struct Sigmoids {
-  V of_z, of_minus_z;
-  HWY_INLINE Sigmoids(D d, V z) {
-    const V e = exp_minus_abs(d, z);
-    const V larger = hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), e));
-    const V smaller = hn::Mul(e, larger);
-    const auto negative = hn::Lt(z, hn::Zero(d));
-    of_z = keep_nan(z, hn::IfThenElse(negative, smaller, larger));
-    of_minus_z = hn::IfThenElse(negative, larger, smaller);
-  }
-};
 
 struct Linear {
   template <class D, class V>
@@ -63,7 +37,7 @@ struct Linear {
 struct Sigmoid {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    return Sigmoids<D>(d, z).of_z;
+    return sigmoid_of(d, z);
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V a) const {
@@ -74,7 +48,7 @@ struct Sigmoid {
 struct Tanh {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    return keep_nan(z, hn::Tanh(d, z));
+    return tanh_of(d, z);
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V a) const {
@@ -108,8 +82,7 @@ struct LeakyRelu {
 struct Elu {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    const auto positive = hn::Gt(z, hn::Zero(d));
-    return keep_nan(z, hn::IfThenElse(positive, z, hn::Expm1(d, hn::IfThenZeroElse(positive, z))));
+    return hn::IfThenElse(hn::Gt(z, hn::Zero(d)), z, expm1_of(d, z));
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V a) const {
@@ -121,39 +94,43 @@ struct Softplus {
   static constexpr double kThreshold = 20;  // above it the function is taken as z, as in PyTorch
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    const V rest = hn::Log1p(d, exp_minus_abs(d, z));
+    const V rest = log1p_of_positive(d, exp_of_small(d, hn::Neg(hn::Abs(z))));
     const V smooth = hn::Add(hn::Max(z, hn::Zero(d)), rest);
-    return keep_nan(z, hn::IfThenElse(hn::Gt(z, constant(d, kThreshold)), z, smooth));
+    return hn::IfThenElse(hn::Gt(z, constant(d, kThreshold)), z, smooth);
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V a) const {  // sigmoid(z) = 1 - e^-a
-    const auto straight = hn::Gt(a, constant(d, kThreshold));
-    const V bent = hn::Neg(hn::Expm1(d, hn::Neg(hn::IfThenZeroElse(straight, a))));
-    return keep_nan(a, hn::IfThenElse(straight, hn::Set(d, 1), bent));
+    const V bent = hn::Neg(expm1_of(d, hn::Neg(a)));
+    return hn::IfThenElse(hn::Gt(a, constant(d, kThreshold)), hn::Set(d, 1), bent);
   }
 };
 
 struct Gelu {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    return keep_nan(z, hn::Mul(z, Normal<D>(d, z).distribution));
+    return Normal<D>(d, z).product;
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V z) const {  // Φ(z) + z φ(z)
     const Normal<D> normal(d, z);
-    return keep_nan(z, hn::MulAdd(normal.clamped, normal.density, normal.distribution));
+    return hn::MulAdd(normal.clamped, normal.density, normal.distribution);
   }
 };
 
 struct Silu {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
-    return hn::Mul(z, Sigmoids<D>(d, z).of_z);
+    using E = Elementary<hn::TFromD<D>>;
+    const SigmoidParts<D> s(d, at_most(d, E::kSigmoidIsOne, z));
+    const V small = unshifted(d, hn::Mul(at_least(d, E::kExpIsZero, z), s.shifted));
+    return hn::IfThenElse(hn::Lt(z, hn::Zero(d)), small, hn::Mul(z, s.quotient));
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V z) const {  // s(z) (1 + z s(-z))
+    using E = Elementary<hn::TFromD<D>>;
     const Sigmoids<D> s(d, z);
-    return hn::Mul(s.of_z, hn::MulAdd(z, s.of_minus_z, hn::Set(d, 1)));
+    const V clamped = at_most(d, -E::kExpIsZero, at_least(d, E::kExpIsZero, z));  // so that no product is 0 * Inf
+    return hn::Mul(s.of_z, hn::MulAdd(clamped, s.of_minus_z, hn::Set(d, 1)));
   }
 };
 

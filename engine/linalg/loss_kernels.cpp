@@ -18,10 +18,8 @@ namespace {
 template <class T>
 void exponentials_any(const T* z, T* e, std::size_t n) {
   const hn::ScalableTag<T> d;
-  for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
-    const auto argument = lanes.load(d, z + i);
-    lanes.store(keep_nan(argument, hn::Exp(d, argument)), d, e + i);
-  });
+  for_each_vector(
+      d, n, [&](std::size_t i, auto lanes) HWY_ATTR { lanes.store(exp_of_small(d, lanes.load(d, z + i)), d, e + i); });
 }
 
 template <class T>
@@ -29,8 +27,8 @@ void logistic_any(const T* z, T* p, T* rest, std::size_t n) {
   const hn::ScalableTag<T> d;
   for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
     const auto logit = lanes.load(d, z + i);
-    lanes.store(keep_nan(logit, hn::Log1p(d, exp_minus_abs(d, logit))), d, rest + i);
-    lanes.store(Sigmoids<decltype(d)>(d, logit).of_z, d, p + i);
+    lanes.store(log1p_of_positive(d, exp_of_small(d, hn::Neg(hn::Abs(logit)))), d, rest + i);
+    lanes.store(sigmoid_of(d, logit), d, p + i);
   });
 }
 

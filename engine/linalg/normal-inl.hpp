@@ -7,11 +7,12 @@
 #define GRADLOOM_NORMAL_INL_HPP
 #endif
 
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 #include <cstddef>
 #include <iterator>
+
+#include "engine/linalg/elementary-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace gradloom {
@@ -42,50 +43,42 @@ struct NormalTail<double> {
       3.627373163401201e-09,  4.4011596227599254e-09, -2.8220772290629865e-10, -3.815816262632953e-10};
 };
 
-/// Φ(z) and its derivative φ(z), each to a few units of the last place in both tails. NaN is not kept.
+/// Φ(z), its derivative φ(z) and z Φ(z), each to a few units of the last place in both tails.
 template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
 struct Normal {
   static constexpr T kFarthest = 64;  // Φ(-64) and φ(64) are 0 even in float64
 
   V clamped;  ///< z within ±kFarthest, so that products with Φ and φ are finite
-  V distribution, density;
+  V distribution, density, product;
 
-  HWY_INLINE Normal(D d, V z) : clamped(hn::Min(hn::Max(z, hn::Set(d, -kFarthest)), hn::Set(d, kFarthest))) {
+  HWY_INLINE Normal(D d, V z) : clamped(at_most(d, kFarthest, at_least(d, -kFarthest, z))) {
     const V one = hn::Set(d, 1);
     const V t = hn::Abs(clamped);
-    const V bell = exp_minus_half_square(d, t);
+    const V bell = shifted_bell(d, t);
     const V tail = hn::Div(hn::Mul(bell, scaled_tail(d, t)), hn::Add(one, t));
-    distribution = hn::IfThenElse(hn::Lt(z, hn::Zero(d)), tail, hn::Sub(one, tail));
-    density = hn::Mul(bell, hn::Set(d, static_cast<T>(0.39894228040143267794)));
+    const V rest = hn::Sub(one, unshifted(d, tail));
+    const auto negative = hn::Lt(z, hn::Zero(d));
+    distribution = hn::IfThenElse(negative, unshifted(d, tail), rest);
+    product = hn::IfThenElse(negative, unshifted(d, hn::Mul(clamped, tail)), hn::Mul(z, rest));
+    density = unshifted(d, hn::Mul(bell, hn::Set(d, static_cast<T>(0.39894228040143267794))));
   }
 
  private:
-  /// e^(-t²/2). The rounding of t² would be magnified by t²/2: it is put back to first order. Without a fused
+  /// 2^64 e^(-t²/2). The rounding of t² would be magnified by t²/2: it is put back to first order. Without a fused
   /// multiply-add it cannot be seen, and counts as 0.
-  static HWY_INLINE V exp_minus_half_square(D d, V t) {
+  static HWY_INLINE V shifted_bell(D d, V t) {
     const V half = hn::Set(d, static_cast<T>(0.5));
     const V square = hn::Mul(t, t);
     const V rounding = hn::MulSub(t, t, square);
-    const V e = hn::Exp(d, hn::Neg(hn::Mul(half, square)));
+    const V e = shifted_exp(d, hn::Neg(hn::Mul(half, square)));
     return hn::NegMulAdd(e, hn::Mul(half, rounding), e);
   }
 
   /// (1 + t) Φ(-t) e^(t²/2).
   static HWY_INLINE V scaled_tail(D d, V t) {
-    constexpr auto& powers = NormalTail<T>::kPowers;
-    static_assert(std::size(powers) % 2 == 0);
     const V centre = hn::Set(d, NormalTail<T>::kCentre);
     const V q = hn::Div(hn::Sub(t, centre), hn::Add(t, centre));
-    const V q2 = hn::Mul(q, q);
-    std::size_t i = std::size(powers) - 2;  // even and odd powers are two chains, half as long to wait for
-    V even = hn::Set(d, powers[i]);
-    V odd = hn::Set(d, powers[i + 1]);
-    while (i > 0) {
-      i -= 2;
-      even = hn::MulAdd(even, q2, hn::Set(d, powers[i]));
-      odd = hn::MulAdd(odd, q2, hn::Set(d, powers[i + 1]));
-    }
-    return hn::MulAdd(odd, q, even);
+    return polynomial(d, q, hn::Mul(q, q), NormalTail<T>::kPowers);
   }
 };
 
