@@ -40,10 +40,9 @@ constexpr std::size_t kRowMultiple = 16;
 // Panels are read once for each 6 rows; a few times that many are worth a node.
 constexpr std::size_t kFewestPanelRows = 12;
 
-// A narrow shard sums its gradient over vectors of rows; of fewer rows than this the sums across a vector would cost as
-// much as the products.
-constexpr std::size_t kFewestNarrowRows = 128;
-constexpr std::size_t kMostNarrowRows = 256;  // more would not stay in the first-level caches
+// Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
+// vector would cost as much as the products; of more the activations would leave the first-level caches.
+constexpr std::size_t kNarrowRows = 256;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 std::size_t round_up(std::size_t a, std::size_t b) { return divide_up(a, b) * b; }
@@ -58,7 +57,7 @@ std::size_t even_shard_rows(std::size_t batch_rows, std::size_t fewest) {
 }
 
 std::size_t choose_narrow_rows(std::size_t batch_rows) {
-  const std::size_t rows = std::min(even_shard_rows(batch_rows, kFewestNarrowRows), kMostNarrowRows);
+  const std::size_t rows = std::min(even_shard_rows(batch_rows, kNarrowRows), kNarrowRows);
   return std::min(batch_rows, round_up(rows, kNarrowMultiple));
 }
 

@@ -7,6 +7,7 @@
 #include "engine/linalg/narrow.hpp"
 #include "engine/linalg/panels.hpp"
 #include "support/catch.hpp"
+#include "support/instruction_sets.hpp"
 
 using namespace gradloom;
 
@@ -31,7 +32,7 @@ Matrix<T> transposed(const Matrix<T>& m) {
 // The naive twin, to the bit: start + a0 b0 + a1 b1 + ... in this order, fused where the kernels are.
 template <class T>
 T chain(T sum, const Matrix<T>& a, std::size_t row, const Matrix<T>& b, std::size_t col) {
-  static const bool fused = has_fused_multiply_add();
+  const bool fused = has_fused_multiply_add();
   for (std::size_t k = 0; k < a.cols(); ++k)
     sum = fused ? std::fma(a(row, k), b(k, col), sum) : sum + a(row, k) * b(k, col);
   return sum;
@@ -81,9 +82,10 @@ const std::vector<Sizes> kSizes = {{1, 1, 1},     {6, 64, 3},    {7, 10, 30},   
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("products with packed panels are chains in the order of the inner dimension", "[linalg]", float,
-                   double) {
-  using T = TestType;
+namespace {
+
+template <class T>
+void check_packed_products() {
   for (const auto& [rows, cols, depth] : kSizes) {
     const Matrix<T> a = random_matrix<T>(rows, depth, 1), columns = random_matrix<T>(cols, depth, 2);
     const Matrix<T> start = random_matrix<T>(1, cols, 3);
@@ -104,8 +106,20 @@ TEMPLATE_TEST_CASE("products with packed panels are chains in the order of the i
   }
 }
 
-TEMPLATE_TEST_CASE("products with B as it stands are the same chains", "[linalg]", float, double) {
-  using T = TestType;
+}  // namespace
+
+TEMPLATE_TEST_CASE("products with packed panels are chains in the order of the inner dimension", "[linalg]", float,
+                   double) {
+  with_each_instruction_set([](std::int64_t target) {
+    CAPTURE(target);
+    check_packed_products<TestType>();
+  });
+}
+
+namespace {
+
+template <class T>
+void check_products_in_place() {
   for (const auto& [rows, cols, depth] : kSizes) {
     const Matrix<T> a = random_matrix<T>(rows, depth, 1), b = random_matrix<T>(depth, cols, 2);
     const Matrix<T> expected = naive_product(a, b, std::vector<T>(cols, T{0}));
@@ -126,8 +140,19 @@ TEMPLATE_TEST_CASE("products with B as it stands are the same chains", "[linalg]
   }
 }
 
-TEMPLATE_TEST_CASE("products of narrow layers agree with their definitions", "[linalg]", float, double) {
-  using T = TestType;
+}  // namespace
+
+TEMPLATE_TEST_CASE("products with B as it stands are the same chains", "[linalg]", float, double) {
+  with_each_instruction_set([](std::int64_t target) {
+    CAPTURE(target);
+    check_products_in_place<TestType>();
+  });
+}
+
+namespace {
+
+template <class T>
+void check_narrow_products() {
   for (const std::size_t rows : {16, 32, 48, 64, 80, 256}) {
     for (const auto& [units, inputs] :
          {std::pair<std::size_t, std::size_t>{1, 1}, {30, 3}, {10, 30}, {3, 10}, {13, 7}}) {
@@ -165,6 +190,15 @@ TEMPLATE_TEST_CASE("products of narrow layers agree with their definitions", "[l
       CHECK(dw.frame_intact());
     }
   }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("products of narrow layers agree with their definitions", "[linalg]", float, double) {
+  with_each_instruction_set([](std::int64_t target) {
+    CAPTURE(target);
+    check_narrow_products<TestType>();
+  });
 }
 
 TEMPLATE_TEST_CASE("rows of zeros change nothing in a narrow gradient", "[linalg]", float, double) {

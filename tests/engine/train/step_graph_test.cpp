@@ -9,11 +9,13 @@
 #include <stdexcept>
 
 #include "engine/core/random.hpp"
+#include "engine/linalg/kernels.hpp"
 #include "engine/linalg/panels.hpp"
 #include "engine/nn/initializer.hpp"
 #include "engine/nn/loss.hpp"
 #include "engine/optim/sgd.hpp"
 #include "support/catch.hpp"
+#include "support/instruction_sets.hpp"
 
 using namespace gradloom;
 
@@ -195,6 +197,19 @@ TEMPLATE_TEST_CASE("with panels, how rows and units are cut leaves no trace in t
   const auto expected = train<TestType>(job, uncut, 1);
   for (const std::size_t shard_rows : {1, 5, 32, 200})
     CHECK(same_bits(train<TestType>(job, plan_with(job, shard_rows, way), 2).parameters, expected.parameters));
+}
+
+TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multiply and add at once", "[train]", float,
+                   double) {
+  const Job job = GENERATE(Job{}, job_with_dropout());
+  for (const Way& way : kWays) {
+    if (way.passes == Passes::kBlas || !knows(way, {job.inputs, job.layers})) continue;
+    std::vector<TrainingState<TestType>> states;
+    with_each_instruction_set([&](std::int64_t) {
+      if (has_fused_multiply_add()) states.push_back(train<TestType>(job, plan_with(job, 64, way), 2));
+    });
+    for (const auto& state : states) CHECK(same_bits(state.parameters, states.front().parameters));
+  }
 }
 
 TEST_CASE("steps that are not spread give the bits of spread ones", "[train][threads]") {
