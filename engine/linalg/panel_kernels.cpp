@@ -160,7 +160,7 @@ HWY_INLINE void copy_rows(MatrixView<const T> from, T* to, std::size_t width) {
 template <class T>
 bool reads_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
   constexpr std::size_t kFewRows = 16;
-  constexpr std::size_t kCacheBytes = 512 * 1024;
+  constexpr std::size_t kCacheBytes = std::size_t{512} * 1024;
   const std::size_t stride = b.stride * sizeof(T);
   return rows_of_c < kFewRows || (stride % 1024 != 0 && stride * b.rows <= kCacheBytes);
 }
