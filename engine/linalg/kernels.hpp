@@ -36,13 +36,27 @@ void multiply_by_derivative(Activation f, MatrixView<const T> z, MatrixView<cons
 template <class T>
 void sum_rows(MatrixView<const T> m, T* out);
 
-/// e[i] <- e^z[i] for i < n and z[i] <= 0; both may be the same memory.
+/// The sum of a loss that is one of single outputs (all but categorical cross-entropy), and delta <- scale * its
+/// derivative by the output, where `delta` has data; it may be the same memory as `output`. All (rows, outputs). Losses
+/// are worked out and added in float64, number i in the order of rows to partial sum i % 16, so that the sum has the
+/// same bits with a delta and without, for any stride, and with any instruction set where the loss is no cross-entropy.
 template <class T>
-void exponentials(const T* z, T* e, std::size_t n);
+double sum_losses(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta);
 
-/// p[i] <- sigmoid(z[i]), rest[i] <- log(1 + e^-|z[i]|) for i < n. p may be the same memory as z.
+/// The largest of n > 0 numbers z, and Σ e^(z - largest), added in float64 as losses are.
 template <class T>
-void logistic(const T* z, T* p, T* rest, std::size_t n);
+struct Exponentials {
+  T largest;
+  double sum;
+};
+
+/// e[i] <- e^(z[i] - largest) for i < n, unless e is null; it may be the same memory as z.
+template <class T>
+Exponentials<T> exponentiate(const T* z, T* e, std::size_t n);
+
+/// p[i] <- sigmoid(z[i]) for i < n. Both may be the same memory.
+template <class T>
+void sigmoids(const T* z, T* p, std::size_t n);
 
 /// sum[i] <- sum[i] + term[i] for i < n.
 template <class T>

@@ -1,4 +1,5 @@
-// The exponentials of the cross-entropies. This file is compiled once for each instruction set.
+// Losses, and the exponentials of categorical cross-entropy. This file is compiled once for each
+// instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/linalg/loss_kernels.cpp"
 // clang-format off
@@ -6,7 +7,12 @@
 #include <hwy/foreach_target.h>
 // clang-format on
 
-#include "engine/linalg/activations-inl.hpp"
+#include <algorithm>
+#include <cstddef>
+#include <stdexcept>
+#include <type_traits>
+
+#include "engine/linalg/elementary-inl.hpp"
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/vector_loops-inl.hpp"
 
@@ -15,27 +21,290 @@ namespace gradloom {
 namespace HWY_NAMESPACE {
 namespace {
 
+/// Elements that are taken at once; element i is added to sum i % kBlock whatever the vector's width is.
+constexpr std::size_t kBlock = 16;
+
+/// Memory access of a whole block of elements.
+struct WholeBlock {
+  template <class D, class T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> load(D d, const T* block, std::size_t i) const {
+    return hn::LoadU(d, block + i);
+  }
+  template <class D, class T = hn::TFromD<D>>
+  HWY_INLINE void store(hn::Vec<D> v, D d, T* block, std::size_t i) const {
+    hn::StoreU(v, d, block + i);
+  }
+  /// `other` from the block's end on.
+  template <class D>
+  HWY_INLINE hn::Vec<D> or_behind(D, hn::Vec<D> v, hn::Vec<D>, std::size_t) const {
+    return v;
+  }
+};
+
+/// Memory access of the first n elements of a block, with the same interface: zeros behind them.
+struct FirstOfBlock {
+  std::size_t n;
+  template <class D, class T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> load(D d, const T* block, std::size_t i) const {
+    return i < n ? load_first(d, block + i, left(d, i)) : hn::Zero(d);
+  }
+  template <class D, class T = hn::TFromD<D>>
+  HWY_INLINE void store(hn::Vec<D> v, D d, T* block, std::size_t i) const {
+    if (i < n) store_first(v, d, block + i, left(d, i));
+  }
+  template <class D>
+  HWY_INLINE hn::Vec<D> or_behind(D d, hn::Vec<D> v, hn::Vec<D> other, std::size_t i) const {
+    return i < n ? hn::IfThenElse(hn::FirstN(d, left(d, i)), v, other) : other;
+  }
+
+ private:
+  template <class D>
+  HWY_INLINE std::size_t left(D d, std::size_t i) const {
+    return std::min(n - i, hn::Lanes(d));
+  }
+};
+
+/// Calls body(first, elements) for each block of n elements.
+template <class Body>
+HWY_INLINE void for_each_block(std::size_t n, const Body& body) {
+  std::size_t first = 0;
+  for (; first + kBlock <= n; first += kBlock) body(first, WholeBlock{});
+  if (first < n) body(first, FirstOfBlock{n - first});
+}
+
+/// kBlock float64 sums, side by side.
+class BlockSums {
+ public:
+  using D = hn::ScalableTag<double>;
+  using V = hn::Vec<D>;
+
+  HWY_INLINE BlockSums() {
+    for (V& sum : sums_) sum = hn::Zero(D());
+  }
+
+  /// Adds term(i) for each vector of a block, where i is the number of its first element.
+  template <class Term>
+  HWY_INLINE void add(const Term& term) {
+    for (std::size_t v = 0; v < kVectors; ++v) sums_[v] = hn::Add(sums_[v], term(v * hn::Lanes(D())));
+  }
+
+  /// The upper half is added to the lower one until one number is left.
+  [[nodiscard]] HWY_INLINE double total() {
+    for (std::size_t half = kVectors / 2; half > 0; half /= 2)
+      for (std::size_t v = 0; v < half; ++v) sums_[v] = hn::Add(sums_[v], sums_[v + half]);
+    return total_of(D(), sums_[0]);
+  }
+
+ private:
+#if HWY_TARGET == HWY_SCALAR  // which has no halves
+  static HWY_INLINE double total_of(D, V v) { return hn::GetLane(v); }
+#else
+  template <class Part>
+  static HWY_INLINE double total_of(Part, hn::Vec<Part> v) {
+    if constexpr (hn::MaxLanes(Part()) == 1) {
+      return hn::GetLane(v);
+    } else {
+      const hn::Half<Part> half;
+      return total_of(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+    }
+  }
+#endif
+
+  static constexpr std::size_t kVectors = kBlock / hn::MaxLanes(D());
+  V sums_[kVectors];
+};
+
+/// Elements of a block as float64.
+template <class Access, class T>
+HWY_INLINE BlockSums::V load_double(Access elements, const T* block, std::size_t i) {
+  const BlockSums::D d;
+  if constexpr (std::is_same_v<T, double>)
+    return elements.load(d, block, i);
+  else
+    return hn::PromoteTo(d, elements.load(hn::Rebind<T, BlockSums::D>(), block, i));
+}
+
+// Losses of single outputs: `value` in float64, `slope` the derivative by the output. NaN stays NaN in both. Zeros
+// behind the end of a block cost nothing, but for the logarithm of LogisticError.
+
+struct SquaredError {
+  template <class D, class V>
+  static HWY_INLINE V value(D, V output, V y) {
+    const V difference = hn::Sub(output, y);
+    return hn::Mul(difference, difference);
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V output, V y) {
+    return hn::Mul(hn::Set(d, 2), hn::Sub(output, y));
+  }
+};
+
+struct AbsoluteError {
+  template <class D, class V>
+  static HWY_INLINE V value(D, V output, V y) {
+    return hn::Abs(hn::Sub(output, y));
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V output, V y) {  // 0 at 0, as PyTorch's L1Loss
+    const V difference = hn::Sub(output, y);
+    const auto is_number = hn::Gt(hn::Abs(difference), hn::Zero(d));
+    return hn::IfThenElse(is_number, hn::CopySign(hn::Set(d, 1), difference), difference);
+  }
+};
+
+struct HuberError {  // delta 1
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V output, V y) {
+    const V half = hn::Set(d, 0.5);
+    const V distance = hn::Abs(hn::Sub(output, y));
+    const V near = hn::Mul(hn::Mul(half, distance), distance);
+    return hn::IfThenElse(hn::Gt(distance, hn::Set(d, 1)), hn::Sub(distance, half), near);
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V output, V y) {
+    return at_most(d, 1, at_least(d, -1, hn::Sub(output, y)));
+  }
+};
+
+/// Of logits: max(z, 0) - z y + log(1 + e^-|z|), whose derivative is sigmoid(z) - y.
+struct LogisticError {
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V output, V y) {  // but the logarithm
+    return hn::Sub(hn::Max(output, hn::Zero(d)), hn::Mul(output, y));
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V output, V y) {
+    return hn::Sub(sigmoid_of(d, output), y);
+  }
+};
+
+/// The block's losses go into sums, and delta <- scale * slope unless it is null; it may be the same memory as output.
+template <class Term, class T, class Access>
+HWY_INLINE void take_block(const T* output, const T* y, T scale, T* delta, Access elements, BlockSums& sums) {
+  const hn::ScalableTag<T> d;
+  const auto value = [&](std::size_t i) HWY_ATTR {
+    return Term::value(BlockSums::D(), load_double(elements, output, i), load_double(elements, y, i));
+  };
+  if constexpr (std::is_same_v<Term, LogisticError>) {
+    HWY_ALIGN T rest[kBlock];
+    for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
+      const auto e = exp_of_small(d, hn::Neg(hn::Abs(elements.load(d, output, i))));
+      hn::Store(elements.or_behind(d, log1p_of_positive(d, e), hn::Zero(d), i), d, rest + i);
+    }
+    sums.add([&](std::size_t i) HWY_ATTR { return hn::Add(value(i), load_double(WholeBlock{}, rest, i)); });
+  } else {
+    sums.add(value);
+  }
+  if (delta == nullptr) return;
+  for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
+    const auto slope = Term::slope(d, elements.load(d, output, i), elements.load(d, y, i));
+    elements.store(hn::Mul(hn::Set(d, scale), slope), d, delta, i);
+  }
+}
+
+template <class Term, class T>
+double sum_losses_of_run(Term, const T* output, const T* y, T scale, T* delta, std::size_t n) {
+  BlockSums sums;
+  for_each_block(n, [&](std::size_t first, auto elements) HWY_ATTR {
+    take_block<Term>(output + first, y + first, scale, delta != nullptr ? delta + first : nullptr, elements, sums);
+  });
+  return sums.total();
+}
+
+/// Where rows have gaps between them: block by block, by copies without gaps.
+template <class Term, class T>
+double sum_losses_of_rows(Term, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta) {
+  BlockSums sums;
+  for_each_block(output.rows * output.cols, [&](std::size_t first, auto elements) HWY_ATTR {
+    const std::size_t n = std::min(kBlock, output.rows * output.cols - first);
+    T outputs[kBlock], targets[kBlock], slopes[kBlock];
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t row = (first + i) / output.cols, col = (first + i) % output.cols;
+      outputs[i] = output(row, col);
+      targets[i] = y(row, col);
+    }
+    take_block<Term>(outputs, targets, scale, slopes, elements, sums);
+    if (delta.data == nullptr) return;
+    for (std::size_t i = 0; i < n; ++i) delta((first + i) / output.cols, (first + i) % output.cols) = slopes[i];
+  });
+  return sums.total();
+}
+
+/// Calls body with the functor of a loss of single outputs.
+template <class Body>
+HWY_INLINE double with_term(Loss loss, const Body& body) {
+  switch (loss) {
+    case Loss::kMse:
+      return body(SquaredError{});
+    case Loss::kMae:
+      return body(AbsoluteError{});
+    case Loss::kHuber:
+      return body(HuberError{});
+    case Loss::kBinaryCrossEntropy:
+      return body(LogisticError{});
+    case Loss::kCategoricalCrossEntropy:
+      break;
+  }
+  throw std::logic_error("this loss is no sum over outputs");
+}
+
+/// NaN in some places stays; anywhere else it turns up again in e^(z - largest).
 template <class T>
-void exponentials_any(const T* z, T* e, std::size_t n) {
+HWY_INLINE T largest_of(const T* z, std::size_t n) {
+  const hn::ScalableTag<T> d;
+  const auto least = hn::Neg(hn::Inf(d));
+  auto largest = least;
+  for_each_block(n, [&](std::size_t first, auto elements) HWY_ATTR {
+    for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
+      const auto numbers = elements.load(d, z + first, i);
+      largest = hn::Max(largest, elements.or_behind(d, numbers, least, i));
+    }
+  });
+  return hn::GetLane(hn::MaxOfLanes(d, largest));
+}
+
+template <class T>
+Exponentials<T> exponentiate_any(const T* z, T* e, std::size_t n) {
+  const hn::ScalableTag<T> d;
+  const T largest = largest_of(z, n);
+  BlockSums sums;
+  for_each_block(n, [&](std::size_t first, auto elements) HWY_ATTR {
+    HWY_ALIGN T powers[kBlock];
+    for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
+      const auto power = exp_of_small(d, hn::Sub(elements.load(d, z + first, i), hn::Set(d, largest)));
+      hn::Store(elements.or_behind(d, power, hn::Zero(d), i), d, powers + i);
+      if (e != nullptr) elements.store(power, d, e + first, i);
+    }
+    sums.add([&](std::size_t i) HWY_ATTR { return load_double(WholeBlock{}, powers, i); });
+  });
+  return {largest, sums.total()};
+}
+
+template <class T>
+void sigmoids_any(const T* z, T* p, std::size_t n) {
   const hn::ScalableTag<T> d;
   for_each_vector(
-      d, n, [&](std::size_t i, auto lanes) HWY_ATTR { lanes.store(exp_of_small(d, lanes.load(d, z + i)), d, e + i); });
+      d, n, [&](std::size_t i, auto lanes) HWY_ATTR { lanes.store(sigmoid_of(d, lanes.load(d, z + i)), d, p + i); });
 }
 
-template <class T>
-void logistic_any(const T* z, T* p, T* rest, std::size_t n) {
-  const hn::ScalableTag<T> d;
-  for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
-    const auto logit = lanes.load(d, z + i);
-    lanes.store(log1p_of_positive(d, exp_of_small(d, hn::Neg(hn::Abs(logit)))), d, rest + i);
-    lanes.store(sigmoid_of(d, logit), d, p + i);
-  });
+double sum_run_f32(Loss loss, const float* output, const float* y, float scale, float* delta, std::size_t n) {
+  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_run(term, output, y, scale, delta, n); });
 }
-
-void exponentials_f32(const float* z, float* e, std::size_t n) { exponentials_any(z, e, n); }
-void exponentials_f64(const double* z, double* e, std::size_t n) { exponentials_any(z, e, n); }
-void logistic_f32(const float* z, float* p, float* rest, std::size_t n) { logistic_any(z, p, rest, n); }
-void logistic_f64(const double* z, double* p, double* rest, std::size_t n) { logistic_any(z, p, rest, n); }
+double sum_rows_f32(Loss loss, MatrixView<const float> output, MatrixView<const float> y, float scale,
+                    MatrixView<float> delta) {
+  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, scale, delta); });
+}
+Exponentials<float> exponentiate_f32(const float* z, float* e, std::size_t n) { return exponentiate_any(z, e, n); }
+double sum_run_f64(Loss loss, const double* output, const double* y, double scale, double* delta, std::size_t n) {
+  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_run(term, output, y, scale, delta, n); });
+}
+double sum_rows_f64(Loss loss, MatrixView<const double> output, MatrixView<const double> y, double scale,
+                    MatrixView<double> delta) {
+  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, scale, delta); });
+}
+Exponentials<double> exponentiate_f64(const double* z, double* e, std::size_t n) { return exponentiate_any(z, e, n); }
+void sigmoids_f32(const float* z, float* p, std::size_t n) { sigmoids_any(z, p, n); }
+void sigmoids_f64(const double* z, double* p, std::size_t n) { sigmoids_any(z, p, n); }
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -45,26 +314,53 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace gradloom {
 
-HWY_EXPORT(exponentials_f32);
-HWY_EXPORT(exponentials_f64);
-HWY_EXPORT(logistic_f32);
-HWY_EXPORT(logistic_f64);
+HWY_EXPORT(sum_run_f32);
+HWY_EXPORT(sum_run_f64);
+HWY_EXPORT(sum_rows_f32);
+HWY_EXPORT(sum_rows_f64);
+HWY_EXPORT(exponentiate_f32);
+HWY_EXPORT(exponentiate_f64);
+HWY_EXPORT(sigmoids_f32);
+HWY_EXPORT(sigmoids_f64);
+
+namespace {
+
+template <class T>
+bool without_gaps(const MatrixView<const T>& output, const MatrixView<const T>& y, const MatrixView<T>& delta) {
+  return output.stride == output.cols && y.stride == y.cols && delta.stride == delta.cols;
+}
+
+}  // namespace
 
 template <>
-void exponentials(const float* z, float* e, std::size_t n) {
-  HWY_DYNAMIC_DISPATCH(exponentials_f32)(z, e, n);
+double sum_losses(Loss loss, MatrixView<const float> output, MatrixView<const float> y, float scale,
+                  MatrixView<float> delta) {
+  if (without_gaps(output, y, delta))  // numbers and pointers only: a step of a narrow network notices a copy of views
+    return HWY_DYNAMIC_DISPATCH(sum_run_f32)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols);
+  return HWY_DYNAMIC_DISPATCH(sum_rows_f32)(loss, output, y, scale, delta);
 }
 template <>
-void exponentials(const double* z, double* e, std::size_t n) {
-  HWY_DYNAMIC_DISPATCH(exponentials_f64)(z, e, n);
+Exponentials<float> exponentiate(const float* z, float* e, std::size_t n) {
+  return HWY_DYNAMIC_DISPATCH(exponentiate_f32)(z, e, n);
 }
 template <>
-void logistic(const float* z, float* p, float* rest, std::size_t n) {
-  HWY_DYNAMIC_DISPATCH(logistic_f32)(z, p, rest, n);
+void sigmoids(const float* z, float* p, std::size_t n) {
+  HWY_DYNAMIC_DISPATCH(sigmoids_f32)(z, p, n);
 }
 template <>
-void logistic(const double* z, double* p, double* rest, std::size_t n) {
-  HWY_DYNAMIC_DISPATCH(logistic_f64)(z, p, rest, n);
+double sum_losses(Loss loss, MatrixView<const double> output, MatrixView<const double> y, double scale,
+                  MatrixView<double> delta) {
+  if (without_gaps(output, y, delta))  // numbers and pointers only: a step of a narrow network notices a copy of views
+    return HWY_DYNAMIC_DISPATCH(sum_run_f64)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols);
+  return HWY_DYNAMIC_DISPATCH(sum_rows_f64)(loss, output, y, scale, delta);
+}
+template <>
+Exponentials<double> exponentiate(const double* z, double* e, std::size_t n) {
+  return HWY_DYNAMIC_DISPATCH(exponentiate_f64)(z, e, n);
+}
+template <>
+void sigmoids(const double* z, double* p, std::size_t n) {
+  HWY_DYNAMIC_DISPATCH(sigmoids_f64)(z, p, n);
 }
 
 }  // namespace gradloom
