@@ -7,8 +7,8 @@
 #include <fstream>
 
 #include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/open_checkpoint.hpp"
 #include "engine/checkpoint/paths.hpp"
-#include "engine/io/durable_file.hpp"
 #include "engine/io/hdf5.hpp"
 #include "engine/nn/loss.hpp"
 #include "gradloom/errors.hpp"
@@ -50,10 +50,8 @@ struct Reader {
 // refuses to give the content up is no damage, and stays a FileError.
 template <class Read>
 auto with_checkpoint(const std::string& path, const Read& read) {
-  std::vector<std::byte> bytes = read_file(path);
+  const Reader reader{path, open_checkpoint(path)};
   try {
-    const Reader reader{path, h5::File::open_image(checked_payload(bytes, path), path)};
-    bytes = {};  // the open file has a copy
     return read(reader);
   } catch (const CheckpointError&) {
     throw;

@@ -52,27 +52,30 @@ struct Checkpoint {
   Environment environment;                              ///< of the process that wrote it
 };
 
-/// A reference to what a checkpoint is written from; nothing is copied. All pointers must outlive the call.
-template <class T>
-struct CheckpointView {
+/// What is the same in all checkpoints of a run.
+struct RunFacts {
   const ParameterLayout* layout;
   Loss loss;
-  const T* parameters;
-  std::vector<std::pair<std::string, const T*>> optimizer;
-  const Progress* progress;
+  std::vector<std::string> states;  ///< names of the optimizer's states
   const Standardization* standardization;
   const std::vector<std::string>* feature_names;
   const std::vector<std::string>* class_names;
-  const std::string* config;
+  const std::string* config;  ///< resolved config text
+};
+
+/// A reference to what a checkpoint is written from; nothing is copied. All pointers must outlive the call.
+template <class T>
+struct CheckpointView {
+  RunFacts run;
+  const T* parameters;
+  std::vector<const T*> states;  ///< flat blocks, in the order of run.states
+  const Progress* progress;
   double elapsed_seconds;
 };
 
-/// The file's bytes: 512-byte user block (format.hpp), then an HDF5 file built in memory.
+/// The file's bytes, built as a CheckpointImage (image.hpp), in one piece.
 template <class T>
 std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view);
-/// The same into `bytes`, whose storage is used again.
-template <class T>
-void encode_checkpoint(const CheckpointView<T>& view, std::vector<std::byte>& bytes);
 
 /// About the size of such a file, rather more than less.
 std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t optimizer_states, std::size_t element_bytes);

@@ -9,10 +9,8 @@
 #include <optional>
 #include <span>
 
-#include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/open_checkpoint.hpp"
 #include "engine/checkpoint/paths.hpp"
-#include "engine/io/durable_file.hpp"
-#include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -20,11 +18,6 @@ namespace {
 
 using Bytes = std::span<const std::byte>;
 using h5::TypeClass;
-
-h5::File open_checked(const std::string& path) {
-  const std::vector<std::byte> bytes = read_file(path);
-  return h5::File::open_image(checked_payload(bytes, path), path);
-}
 
 // Most significant byte first.
 std::string hex(Bytes element) {
@@ -136,7 +129,7 @@ std::vector<std::string> differences_of(const h5::File& a, const h5::File& b) {
 
 std::vector<std::string> checkpoint_differences(const std::string& first, const std::string& second) {
   try {
-    return differences_of(open_checked(first), open_checked(second));
+    return differences_of(open_checkpoint(first), open_checkpoint(second));
   } catch (const DataError& error) {
     throw CheckpointError(error.what());
   }

@@ -3,9 +3,8 @@
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/checkpoint/description.hpp"
 #include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/open_checkpoint.hpp"
 #include "engine/checkpoint/paths.hpp"
-#include "engine/io/durable_file.hpp"
-#include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -43,8 +42,7 @@ Json progress_of(const Progress& p) {
 
 // Attributes are few and known; what another version wrote beside them is left out.
 Json environment_of(const std::string& path) {
-  const std::vector<std::byte> bytes = read_file(path);
-  const h5::File file = h5::File::open_image(checked_payload(bytes, path), path);
+  const h5::File file = open_checkpoint(path);
   Json environment = Json::object();
   for (const char* name : {"gradloom", "blas", "blas_core_type", "instruction_set", "hdf5", "tbb"})
     if (const auto value = file.string_attribute(paths::kEnvironment, name)) environment[name] = *value;

@@ -83,9 +83,11 @@ void check_length(std::span<const std::byte> file, const std::string& name) {
 
 }  // namespace
 
-void seal(std::span<std::byte> file) {
-  fill_block(file.first(kUserBlockBytes), file.subspan(kUserBlockBytes), kFormatVersion);
+void seal(std::span<std::byte> user_block, std::span<const std::byte> payload) {
+  fill_block(user_block, payload, kFormatVersion);
 }
+
+void seal(std::span<std::byte> file) { seal(file.first(kUserBlockBytes), file.subspan(kUserBlockBytes)); }
 
 std::span<const std::byte> checked_payload(std::span<const std::byte> file, const std::string& name) {
   check_head(file, name);

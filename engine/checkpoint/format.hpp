@@ -24,7 +24,9 @@ inline constexpr std::size_t kUserBlockBytes = 512;
 inline constexpr std::string_view kMagic = "GRADLOOM";
 inline constexpr std::uint32_t kFormatVersion = 1;
 
-/// Fills the first kUserBlockBytes of `file` for the payload that stands behind them.
+/// Fills a user block of kUserBlockBytes for the payload behind it.
+void seal(std::span<std::byte> user_block, std::span<const std::byte> payload);
+/// The same where both stand in one piece.
 void seal(std::span<std::byte> file);
 
 /// The payload of a whole file; CheckpointError saying what is wrong with `name` where any bit is not as sealed.

@@ -6,9 +6,8 @@
 #include <cmath>
 
 #include "engine/checkpoint/checkpoint.hpp"
-#include "engine/checkpoint/format.hpp"
+#include "engine/checkpoint/open_checkpoint.hpp"
 #include "engine/checkpoint/paths.hpp"
-#include "engine/io/durable_file.hpp"
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
@@ -18,9 +17,7 @@ namespace {
 using Shape = std::vector<std::uint64_t>;
 
 h5::File open_any(const std::string& path) {
-  if (!looks_like_checkpoint(path)) return h5::File::open(path);
-  const std::vector<std::byte> bytes = read_file(path);
-  return h5::File::open_image(checked_payload(bytes, path), path);
+  return looks_like_checkpoint(path) ? open_checkpoint(path) : h5::File::open(path);
 }
 
 template <class T>

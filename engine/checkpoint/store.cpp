@@ -69,9 +69,8 @@ std::optional<std::string> CheckpointStore::newest_valid(
   return std::nullopt;
 }
 
-std::string CheckpointStore::write(std::uint64_t step, const std::vector<std::byte>& bytes) {
+std::string CheckpointStore::write(std::uint64_t step, std::span<const std::span<const std::byte>> parts) {
   create_folders(folder_);
-  const std::array<std::span<const std::byte>, 1> parts{std::span(bytes)};
   write_durably(path_of(step), parts);
   return path_of(step);
 }

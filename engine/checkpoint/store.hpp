@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,8 @@ class CheckpointStore {
   [[nodiscard]] std::optional<std::string> newest_valid(
       const std::function<void(const std::string&)>& on_damaged) const;
 
-  /// Writes durably; returns the path. On FileError older checkpoints stand unchanged.
-  std::string write(std::uint64_t step, const std::vector<std::byte>& bytes);
+  /// Writes the file of these parts durably; returns the path. On FileError older checkpoints stand unchanged.
+  std::string write(std::uint64_t step, std::span<const std::span<const std::byte>> parts);
 
   /// Makes best.h5 another name of that step's file.
   void set_best(std::uint64_t step);

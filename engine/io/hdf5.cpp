@@ -37,6 +37,20 @@ std::string unique_memory_name() {
   return fmt::format("gradloom-memory-{}", ++count);
 }
 
+// The core driver copies an image several times, by these calls; here everybody gets the one copy, `bytes`, which stays
+// its owner's. The file is read only, so nobody asks for a larger one.
+H5FD_file_image_callbacks_t sharing(void* bytes) {
+  H5FD_file_image_callbacks_t calls{};
+  calls.image_malloc = [](std::size_t, H5FD_file_image_op_t, void* image) { return image; };
+  calls.image_memcpy = [](void* to, const void*, std::size_t, H5FD_file_image_op_t, void*) { return to; };
+  calls.image_realloc = [](void*, std::size_t, H5FD_file_image_op_t, void*) -> void* { return nullptr; };
+  calls.image_free = [](void*, H5FD_file_image_op_t, void*) { return herr_t{0}; };
+  calls.udata_copy = [](void* image) { return image; };
+  calls.udata_free = [](void*) { return herr_t{0}; };
+  calls.udata = bytes;
+  return calls;
+}
+
 // A descriptor of the regular file at `path`.
 int openable(const std::string& path) {
   struct stat status {};
@@ -163,47 +177,51 @@ File File::create(const std::string& path) {
   return File(std::move(impl));
 }
 
-File File::create_in_memory(std::size_t growth) {
+File File::create_in_memory() {
   const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = "file in memory";
   impl->writable = true;
   const Handle creation = creation_properties(H5P_FILE_CREATE);
   const Handle access = access_properties();
-  H5Pset_fapl_core(access.id(), growth, false);
+  H5Pset_fapl_core(access.id(), kMemoryGrowth, false);
   impl->file = Handle(H5Fcreate(unique_memory_name().c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose);
   if (!impl->file.valid()) throw FileError(fmt::format("{}: cannot be created: {}", impl->name, last_error()));
   return File(std::move(impl));
 }
 
-File File::open_image(std::span<const std::byte> image, const std::string& name) {
+File File::open_image(std::vector<std::byte> bytes, const std::string& name, std::size_t room) {
   const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = name;
+  impl->image = std::move(bytes);
+  if (impl->image.size() <= room) throw DataError(name + ": holds no HDF5 file");
+  std::byte* const begin = impl->image.data() + room;
+  H5FD_file_image_callbacks_t calls = sharing(begin);
   const Handle access = access_properties();
   H5Pset_fapl_core(access.id(), kMemoryGrowth, false);
-  // The library takes a pointer to mutable bytes but only copies from it.
-  H5Pset_file_image(access.id(), const_cast<std::byte*>(image.data()), image.size());
+  H5Pset_file_image_callbacks(access.id(), &calls);
+  H5Pset_file_image(access.id(), begin, impl->image.size() - room);
   impl->file = Handle(H5Fopen(unique_memory_name().c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
   if (!impl->file.valid()) throw_cannot_open(name);
   return File(std::move(impl));
 }
 
-std::vector<std::byte> File::image(std::size_t room) {
-  std::vector<std::byte> bytes;
-  image(room, bytes);
-  return bytes;
-}
-
-void File::image(std::size_t room, std::vector<std::byte>& bytes) {
+std::span<std::byte> File::memory() {
   const LibraryTurn turn;
   const auto fail = [&] { throw FileError(fmt::format("{}: no image of it: {}", impl_->name, last_error())); };
   if (H5Fflush(impl_->id(), H5F_SCOPE_GLOBAL) < 0) fail();
   const ssize_t size = H5Fget_file_image(impl_->id(), nullptr, 0);
-  if (size < 0) fail();
-  bytes.resize(room + static_cast<std::size_t>(size));
-  std::fill_n(bytes.begin(), room, std::byte{0});
-  if (H5Fget_file_image(impl_->id(), bytes.data() + room, bytes.size() - room) != size) fail();
+  void* place = nullptr;  // of the core driver's pointer to the bytes
+  if (size < 0 || H5Fget_vfd_handle(impl_->id(), H5P_DEFAULT, &place) < 0) fail();
+  return {*static_cast<std::byte**>(place), static_cast<std::size_t>(size)};
+}
+
+std::vector<std::byte> File::image(std::size_t room) {
+  const std::span<const std::byte> content = memory();
+  std::vector<std::byte> bytes(room + content.size());
+  std::ranges::copy(content, bytes.begin() + static_cast<std::ptrdiff_t>(room));
+  return bytes;
 }
 
 void File::close() {

@@ -62,10 +62,11 @@ class File {
   static File open(const std::string& path);
   /// Creates, or replaces, for writing.
   static File create(const std::string& path);
-  /// A new file in memory alone; image() gives its bytes. `growth`: bytes by which it grows, at best all at once.
-  static File create_in_memory(std::size_t growth = 1 << 20);
-  /// Opens bytes in memory for reading. `name` stands for the path in messages. The bytes are copied.
-  static File open_image(std::span<const std::byte> image, const std::string& name);
+  /// A new file in memory alone; image() and memory() give its bytes.
+  static File create_in_memory();
+  /// Opens for reading the HDF5 file that stands in memory behind `room` bytes of a user block. `name` stands for the
+  /// path in messages. The bytes are not copied.
+  static File open_image(std::vector<std::byte> bytes, const std::string& name, std::size_t room = 0);
 
   File(File&&) noexcept;
   File& operator=(File&&) noexcept;
@@ -75,8 +76,8 @@ class File {
 
   /// The bytes of the file (flushed first), behind `room` zeros for a user block. For create_in_memory() files.
   std::vector<std::byte> image(std::size_t room = 0);
-  /// The same into `bytes`, whose storage is used again.
-  void image(std::size_t room, std::vector<std::byte>& bytes);
+  /// The bytes where they are (flushed first), for create_in_memory() files: valid until the file is changed or closed.
+  std::span<std::byte> memory();
   /// Flushes and closes, reporting what a destructor would have to swallow: FileError (no room left, I/O error).
   void close();
 
@@ -104,6 +105,11 @@ class File {
   /// Writes a whole contiguous data set. T: float, double, std::int32_t, std::int64_t, std::uint8_t, std::uint64_t.
   template <class T>
   void write(const std::string& path, std::span<const std::uint64_t> shape, const T* values);
+
+  /// Creates a whole contiguous data set in a create_in_memory() file without writing it. Returns how many bytes of
+  /// memory() stand before its elements, which the caller puts there, little-endian. T as for write.
+  template <class T>
+  std::uint64_t reserve(const std::string& path, std::span<const std::uint64_t> shape);
 
   /// Creates a set of no rows that append_rows makes longer. T as for write.
   template <class T>

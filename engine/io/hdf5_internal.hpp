@@ -69,6 +69,7 @@ struct GrowingSet {
 struct OpenFile {
   std::string name;
   bool writable = false;
+  std::vector<std::byte> image;  ///< what an open image stands in
   Handle file;
   Allow allow = [](std::uint64_t, std::uint64_t) {};
   std::map<std::string, ReadSet> reading;

@@ -92,6 +92,22 @@ void File::write(const std::string& path, std::span<const std::uint64_t> shape, 
 }
 
 template <class T>
+std::uint64_t File::reserve(const std::string& path, std::span<const std::uint64_t> shape) {
+  const LibraryTurn turn;
+  create_parents(*impl_, path);
+  const Handle creation = creation_properties(H5P_DATASET_CREATE);
+  H5Pset_alloc_time(creation.id(), H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(creation.id(), H5D_FILL_TIME_NEVER);
+  const Handle space = simple_space(shape);
+  const Handle dataset(H5Dcreate2(impl_->id(), absolute(path).c_str(), file_type<T>(), space.id(), H5P_DEFAULT,
+                                  creation.id(), H5P_DEFAULT),
+                       H5Dclose);
+  const haddr_t place = dataset.valid() ? H5Dget_offset(dataset.id()) : HADDR_UNDEF;
+  if (place == HADDR_UNDEF) throw_file_error(impl_->name, path, "cannot be reserved: " + last_error());
+  return place;
+}
+
+template <class T>
 void File::create_rows(const std::string& path, const RowsOptions& options) {
   const LibraryTurn turn;
   create_parents(*impl_, path);
@@ -133,6 +149,7 @@ void File::append_rows(const std::string& path, MatrixView<const T> rows) {
 
 #define GRADLOOM_INSTANTIATE(T)                                                               \
   template void File::write<T>(const std::string&, std::span<const std::uint64_t>, const T*); \
+  template std::uint64_t File::reserve<T>(const std::string&, std::span<const std::uint64_t>); \
   template void File::create_rows<T>(const std::string&, const RowsOptions&);                 \
   template void File::append_rows<T>(const std::string&, MatrixView<const T>)
 GRADLOOM_INSTANTIATE(float);

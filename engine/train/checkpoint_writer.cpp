@@ -39,20 +39,6 @@ void yield_to_training() {
   ::setpriority(PRIO_PROCESS, self, std::min(::getpriority(PRIO_PROCESS, self) + kNice, 19));
 }
 
-template <class T>
-void copy_state(const TrainingState<T>& from, TrainingState<T>& to) {
-  const auto copy = [](const AlignedBuffer<T>& source, AlignedBuffer<T>& target) {
-    if (target.size() != source.size()) target = AlignedBuffer<T>(source.size());
-    std::copy_n(source.data(), source.size(), target.data());
-  };
-  copy(from.parameters, to.parameters);
-  to.optimizer.resize(from.optimizer.size());
-  for (std::size_t k = 0; k < from.optimizer.size(); ++k) {
-    to.optimizer[k].first = from.optimizer[k].first;
-    copy(from.optimizer[k].second, to.optimizer[k].second);
-  }
-}
-
 }  // namespace
 
 template <class T>
@@ -62,6 +48,13 @@ CheckpointWriter<T>::CheckpointWriter(const Config& config, const RunData<T>& da
       data_(data),
       layout_(data.layout(config)),
       config_text_(resolved_text(config)),
+      facts_{&layout_,
+             config.train.loss,
+             make_optimizer<T>(config.optimizer)->state_names(),
+             &data.standardization,
+             &data.training.feature_names,
+             &data.training.class_names,
+             &config_text_},
       folder_(folder),
       observer_(observer),
       thread_([this](const std::stop_token& stop) { write_when_asked(stop); }) {}
@@ -74,8 +67,7 @@ CheckpointWriter<T>::~CheckpointWriter() {
 
 template <class T>
 void CheckpointWriter<T>::require_room() const {
-  require_free(folder_.path(),
-               checkpoint_bytes(layout_, make_optimizer<T>(config_.optimizer)->state_names().size(), sizeof(T)));
+  require_free(folder_.path(), checkpoint_bytes(layout_, facts_.states.size(), sizeof(T)));
 }
 
 template <class T>
@@ -83,13 +75,37 @@ void CheckpointWriter<T>::save(const TrainingState<T>& state, const Progress& pr
                                bool best) {
   settle();
   folder_.metrics().retry();  // the log is to reach as far as the checkpoint
-  copy_state(state, snapshot_.state);
-  snapshot_.progress = progress;
-  snapshot_.elapsed_seconds = elapsed_seconds;
-  snapshot_.best = best;
+  snapshot_ = {progress, elapsed_seconds, best};
+  const std::string no_image = await_image();
+  if (image_) {
+    std::vector<const T*> blocks;
+    for (const auto& [name, block] : state.optimizer) blocks.push_back(block.data());
+    image_->set_tensors(state.parameters.data(), blocks);
+  } else {
+    outcome_ = {progress.step, "", no_image, ""};
+  }
   const std::lock_guard lock(mutex_);
-  stage_ = Stage::kWriting;
+  stage_ = image_ ? Stage::kWriting : Stage::kWritten;
   changed_.notify_all();
+}
+
+// Mostly it is there: the next one is made as soon as a write has ended. Returns why there is none, or nothing.
+template <class T>
+std::string CheckpointWriter<T>::await_image() {
+  std::unique_lock lock(mutex_);
+  if (!image_ && !image_wanted_) {
+    image_wanted_ = true;
+    changed_.notify_all();
+  }
+  changed_.wait(lock, [&] { return !image_wanted_; });
+  return image_ ? "" : image_failure_;
+}
+
+template <class T>
+void CheckpointWriter<T>::drop_image() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !image_wanted_; });
+  image_.reset();
 }
 
 template <class T>
@@ -114,6 +130,7 @@ template <class T>
 void CheckpointWriter<T>::finish() {
   finishing_ = true;
   settle();
+  drop_image();
   if (!last_failure_.empty()) throw FileError(last_failure_);
   if (const std::string failure = write_late_best(); !failure.empty())
     throw FileError(fmt::format("{}; {}, and --resume goes on from it", failure, standing()));
@@ -161,12 +178,26 @@ template <class T>
 void CheckpointWriter<T>::write_when_asked(const std::stop_token& stop) {
   yield_to_training();
   std::unique_lock lock(mutex_);
-  while (changed_.wait(lock, stop, [&] { return stage_ == Stage::kWriting; })) {
+  while (changed_.wait(lock, stop, [&] { return image_wanted_ || stage_ == Stage::kWriting; })) {
+    const bool write = stage_ == Stage::kWriting;
     lock.unlock();
-    outcome_ = write_snapshot();
+    if (write)
+      outcome_ = write_snapshot();
+    else
+      make_image();
     lock.lock();
-    stage_ = Stage::kWritten;
+    if (write) stage_ = Stage::kWritten;
+    image_wanted_ = write && !finishing_;
     changed_.notify_all();
+  }
+}
+
+template <class T>
+void CheckpointWriter<T>::make_image() {
+  try {
+    image_ = std::make_unique<CheckpointImage<T>>(facts_);
+  } catch (const std::exception& error) {  // told by the thread that trains, where it comes to a save
+    image_failure_ = error.what();
   }
 }
 
@@ -177,20 +208,21 @@ typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
   const bool best = snapshot_.best && config_.checkpoint.keep_best > 0;
   // Before the checkpoint that counts on it: after a kill in between, the best epoch would be one without a file.
   if (!best) outcome.upkeep_failure = write_late_best();
-  bool encoded = false;
+  std::unique_ptr<CheckpointImage<T>> image = std::move(image_);
+  bool whole = false;
   try {
-    encode();
-    encoded = true;
-    require_free(folder_.path(), bytes_.size() + kLogRoom);
+    image->complete(snapshot_.progress, snapshot_.elapsed_seconds);
+    whole = true;
+    require_free(folder_.path(), image->bytes() + kLogRoom);
     folder_.metrics().sync();  // a resume cuts the log back to the checkpoint, so it must reach as far
-    outcome.path = folder_.checkpoints().write(outcome.step, bytes_);
+    outcome.path = folder_.checkpoints().write(outcome.step, image->parts());
   } catch (const std::exception& error) {  // told by the thread that trains
     outcome.failure = error.what();
-    if (best && encoded) late_best_ = LateBest{outcome.step, std::move(bytes_)};
+    if (best && whole) late_best_ = LateBest{outcome.step, std::move(image)};
     return outcome;
   }
   if (best) {
-    late_best_ = LateBest{outcome.step, {}};
+    late_best_ = LateBest{outcome.step, nullptr};
     outcome.upkeep_failure = write_late_best();
   }
   try {
@@ -203,22 +235,6 @@ typename CheckpointWriter<T>::Outcome CheckpointWriter<T>::write_snapshot() {
 }
 
 template <class T>
-void CheckpointWriter<T>::encode() {
-  CheckpointView<T> view{&layout_,
-                         config_.train.loss,
-                         snapshot_.state.parameters.data(),
-                         {},
-                         &snapshot_.progress,
-                         &data_.standardization,
-                         &data_.training.feature_names,
-                         &data_.training.class_names,
-                         &config_text_,
-                         snapshot_.elapsed_seconds};
-  for (const auto& [name, block] : snapshot_.state.optimizer) view.optimizer.emplace_back(name, block.data());
-  encode_checkpoint(view, bytes_);
-}
-
-template <class T>
 void CheckpointWriter<T>::prune() {
   std::vector<std::uint64_t> keep_also;
   if (config_.checkpoint.keep_best > 1)  // with 1, best.h5 is enough
@@ -227,31 +243,43 @@ void CheckpointWriter<T>::prune() {
   if (config_.train.on_divergence == OnDivergence::kRollback) {
     if (is_anchor(config_, snapshot_.progress)) anchor_step_ = snapshot_.progress.step;
     if (!anchor_step_)  // this session has written none yet
-      if (const auto anchor = newest_anchor(nullptr)) anchor_step_ = anchor->progress.step;
+      anchor_step_ = newest_anchor();
     if (anchor_step_) keep_also.push_back(*anchor_step_);
   }
   folder_.checkpoints().prune(config_.checkpoint.keep_last, keep_also);
 }
 
 template <class T>
-std::optional<Checkpoint<T>> CheckpointWriter<T>::newest_anchor(const OnDamaged& on_damaged) const {
+std::optional<std::uint64_t> CheckpointWriter<T>::newest_anchor() const {
   const std::vector<std::uint64_t> steps = folder_.checkpoints().steps();
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
-      auto checkpoint = read_checkpoint<T>(folder_.checkpoints().path_of(*step));
-      if (is_anchor(config_, checkpoint.progress)) return checkpoint;
-    } catch (const CheckpointError& error) {
-      if (on_damaged) on_damaged(*step, error.what());
+      if (is_anchor(config_, checkpoint_progress(folder_.checkpoints().path_of(*step)))) return *step;
+    } catch (const CheckpointError&) {  // NOLINT(bugprone-empty-catch): an older one may be whole
     }
+  return std::nullopt;
+}
+
+// Files that are damaged are set aside on the way.
+template <class T>
+std::optional<Checkpoint<T>> CheckpointWriter<T>::read_newest_anchor() {
+  const std::vector<std::uint64_t> steps = folder_.checkpoints().steps();
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const std::string path = folder_.checkpoints().path_of(*step);
+    try {
+      if (is_anchor(config_, checkpoint_progress(path))) return read_checkpoint<T>(path);
+    } catch (const CheckpointError& error) {
+      observer_.on_warning(error.what());
+      set_aside(path);
+    }
+  }
   return std::nullopt;
 }
 
 template <class T>
 std::optional<Checkpoint<T>> CheckpointWriter<T>::recall() {
   settle();
-  std::optional<Checkpoint<T>> anchor = newest_anchor([&](std::uint64_t step, const std::string& what) {
-    observer_.on_warning(what);
-    set_aside(folder_.checkpoints().path_of(step));
-  });
+  drop_image();
+  std::optional<Checkpoint<T>> anchor = read_newest_anchor();
   if (!anchor) return std::nullopt;
   const std::uint64_t step = anchor->progress.step;
   for (const std::uint64_t later : folder_.checkpoints().steps())
@@ -269,8 +297,8 @@ template <class T>
 std::string CheckpointWriter<T>::write_late_best() {
   if (!late_best_) return "";
   try {
-    if (!late_best_->bytes.empty()) folder_.checkpoints().write(late_best_->step, late_best_->bytes);
-    late_best_->bytes.clear();
+    if (late_best_->image) folder_.checkpoints().write(late_best_->step, late_best_->image->parts());
+    late_best_->image.reset();
     folder_.checkpoints().set_best(late_best_->step);
   } catch (const std::exception& error) {
     return fmt::format("best.h5 does not stand for the best epoch (step {}) yet: {}", late_best_->step, error.what());

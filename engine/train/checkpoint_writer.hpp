@@ -4,21 +4,26 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/checkpoint/image.hpp"
 #include "engine/train/run_data.hpp"
 #include "engine/train/run_folder.hpp"
 #include "engine/train/snapshot.hpp"
 
 namespace gradloom {
 
-/// Writes snapshots into the run folder's checkpoints, keeps best.h5, prunes. A save copies the state and returns; a
-/// thread of the writer's own does the rest, one checkpoint at a time: a save that comes too early waits. How a write
-/// ended is told to the observer by the thread that trains, after its next step.
+/// Writes snapshots into the run folder's checkpoints, keeps best.h5, prunes. A save copies the state into the image of
+/// a file and returns; a thread of the writer's own does the rest, one checkpoint at a time: a save that comes too early
+/// waits. How a write ended is told to the observer by the thread that trains, after its next step.
+///
+/// Memory: one image, from the first save on. It goes in finish() and recall(). A second one is held for as long as the
+/// best epoch waits.
 ///
 /// A write that failed leaves what stood; by checkpoint.on-error training goes on (a warning) or ends (FileError). The
 /// best epoch is not given up for it: it waits in memory and is tried again with the next checkpoint.
@@ -44,11 +49,9 @@ class CheckpointWriter final : public SnapshotSink<T> {
  private:
   using Clock = std::chrono::steady_clock;
   enum class Stage { kIdle, kWriting, kWritten };
-  using OnDamaged = std::function<void(std::uint64_t step, const std::string& what)>;  ///< may be null
   enum Topic : std::size_t { kCheckpoint, kUpkeep, kLog, kTopics };
 
   struct Snapshot {
-    TrainingState<T> state;
     Progress progress;
     double elapsed_seconds = 0;
     bool best = false;
@@ -60,10 +63,10 @@ class CheckpointWriter final : public SnapshotSink<T> {
     std::string failure;         ///< why not
     std::string upkeep_failure;  ///< the checkpoint stands, but best.h5 or old files could not be dealt with
   };
-  /// The best epoch while best.h5 does not stand for it yet. Bytes: of its checkpoint, where that is not written.
+  /// The best epoch while best.h5 does not stand for it yet. The image: of its checkpoint, where that is not written.
   struct LateBest {
     std::uint64_t step = 0;
-    std::vector<std::byte> bytes;
+    std::unique_ptr<CheckpointImage<T>> image;
   };
 
   // On the thread that writes.
@@ -71,12 +74,15 @@ class CheckpointWriter final : public SnapshotSink<T> {
   Outcome write_snapshot();
   std::string write_late_best();
   void prune();
-  void encode();
 
-  /// The newest step with a whole file that is an anchor, and what it holds. Reads files.
-  [[nodiscard]] std::optional<Checkpoint<T>> newest_anchor(const OnDamaged& on_damaged) const;
+  void make_image();
+  /// The newest step with a whole file that is an anchor. Reads files.
+  [[nodiscard]] std::optional<std::uint64_t> newest_anchor() const;
 
   // On the thread that trains.
+  std::string await_image();
+  void drop_image();
+  std::optional<Checkpoint<T>> read_newest_anchor();
   void collect();
   void tell_failure(Topic topic, const std::string& what);
   [[nodiscard]] std::string standing() const;
@@ -86,25 +92,31 @@ class CheckpointWriter final : public SnapshotSink<T> {
   const RunData<T>& data_;
   const ParameterLayout layout_;
   const std::string config_text_;
+  const RunFacts facts_;
   RunFolder& folder_;
   TrainingObserver& observer_;
 
   // Owned by the thread that trains.
   std::string last_failure_;                                       ///< of the last save; empty where it succeeded
   std::array<std::optional<Clock::time_point>, kTopics> told_at_;  ///< a trouble that lasts is told once a minute
-  bool finishing_ = false;
 
   // Handed over by stage_: written by the thread that trains while it is kIdle, by the other one while kWriting.
   Snapshot snapshot_;
   Outcome outcome_;
-  std::vector<std::byte> bytes_;  ///< the file under way; kept, so that its memory is not asked for each time
   std::optional<LateBest> late_best_;
   std::optional<std::uint64_t> anchor_step_;  ///< the newest anchor, where it is known
+
+  std::atomic<bool> finishing_{false};  ///< set by the thread that trains: no image is wanted any more
 
   // Guarded by mutex_ (stage_ may be looked at without).
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::atomic<Stage> stage_{Stage::kIdle};
+  bool image_wanted_ = false;  ///< the thread that writes makes one, or is about to
+
+  // Owned by the thread that writes while image_wanted_, or while stage_ is kWriting; else by the one that trains.
+  std::unique_ptr<CheckpointImage<T>> image_;
+  std::string image_failure_;  ///< why none could be made
 
   std::jthread thread_;  // last: stops before anything it uses is destroyed
 };

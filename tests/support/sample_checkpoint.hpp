@@ -52,9 +52,15 @@ Checkpoint<T> sample_checkpoint() {
 /// The pointers look into `c`, which must outlive the view.
 template <class T>
 CheckpointView<T> view_of(const Checkpoint<T>& c) {
-  CheckpointView<T> view{&c.layout,          c.loss,           c.parameters.data(), {},        &c.progress,
-                         &c.standardization, &c.feature_names, &c.class_names,      &c.config, c.elapsed_seconds};
-  for (const auto& [name, block] : c.optimizer) view.optimizer.emplace_back(name, block.data());
+  CheckpointView<T> view{{&c.layout, c.loss, {}, &c.standardization, &c.feature_names, &c.class_names, &c.config},
+                         c.parameters.data(),
+                         {},
+                         &c.progress,
+                         c.elapsed_seconds};
+  for (const auto& [name, block] : c.optimizer) {
+    view.run.states.push_back(name);
+    view.states.push_back(block.data());
+  }
   return view;
 }
 

@@ -1,7 +1,9 @@
 #include "engine/checkpoint/store.hpp"
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <span>
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "gradloom/errors.hpp"
@@ -14,9 +16,11 @@ namespace {
 namespace fs = std::filesystem;
 using Steps = std::vector<std::uint64_t>;
 
-std::vector<std::byte> checkpoint_bytes() {
+std::string write_sample(CheckpointStore& store, std::uint64_t step) {
   const auto c = sample_checkpoint<float>();
-  return encode_checkpoint(view_of(c));
+  const std::vector<std::byte> bytes = encode_checkpoint(view_of(c));
+  const std::array<std::span<const std::byte>, 2> parts{std::span(bytes).first(100), std::span(bytes).subspan(100)};
+  return store.write(step, parts);
 }
 
 void touch(const std::string& path) { std::ofstream(path) << "x"; }
@@ -34,8 +38,8 @@ TEST_CASE("the store names files by step and lists only those", "[store]") {
   CheckpointStore store(folder / "checkpoints");
   CHECK(store.steps().empty());
   CHECK(store.path_of(42) == folder / "checkpoints/step-000000000042.h5");
-  CHECK(store.write(1000, checkpoint_bytes()) == store.path_of(1000));
-  store.write(9, checkpoint_bytes());
+  CHECK(write_sample(store, 1000) == store.path_of(1000));
+  write_sample(store, 9);
   for (const char* name : {"step-9.h5", "step-00000000000a.h5", "step-000000000011.h5.bak", "notes.txt", "step-.h5"})
     touch(folder / ("checkpoints/" + std::string(name)));
   CHECK(store.steps() == Steps{9, 1000});
@@ -47,7 +51,7 @@ TEST_CASE("recovery takes the newest whole file and tells of the damaged ones", 
   std::vector<std::string> told;
   const auto tell = [&](const std::string& what) { told.push_back(what); };
   CHECK_FALSE(store.newest_valid(tell));
-  for (const std::uint64_t step : {10, 20, 30}) store.write(step, checkpoint_bytes());
+  for (const std::uint64_t step : {10, 20, 30}) write_sample(store, step);
   CHECK(store.newest_valid(tell) == store.path_of(30));
   CHECK(told.empty());
   damage(store.path_of(30));
@@ -64,7 +68,7 @@ TEST_CASE("recovery takes the newest whole file and tells of the damaged ones", 
 TEST_CASE("pruning keeps the newest and the best", "[store]") {
   const testing::TemporaryFolder folder;
   CheckpointStore store(folder.path());
-  for (std::uint64_t step = 1; step <= 6; ++step) store.write(step, checkpoint_bytes());
+  for (std::uint64_t step = 1; step <= 6; ++step) write_sample(store, step);
   store.set_best(2);
   store.prune(2, {2});
   CHECK(store.steps() == Steps{2, 5, 6});
@@ -78,7 +82,7 @@ TEST_CASE("pruning keeps the newest and the best", "[store]") {
 TEST_CASE("leftovers of killed processes go, everything else stays", "[store]") {
   const testing::TemporaryFolder folder;
   CheckpointStore store(folder.path());
-  store.write(1, checkpoint_bytes());
+  write_sample(store, 1);
   for (const char* name : {".step-000000000002.h5.tmp-123", ".best.h5.tmp-9", ".hidden", "notes.h5.tmp-1"})
     touch(folder / name);
   store.remove_leftovers();
@@ -94,8 +98,8 @@ TEST_CASE("a run folder stands for its best, else its newest whole checkpoint", 
   CHECK_THROWS_AS(resolve_checkpoint(folder / "absent"), CheckpointError);
   CHECK_THROWS_AS(resolve_checkpoint(folder.path()), CheckpointError);
   CheckpointStore store(folder / "checkpoints");
-  store.write(1, checkpoint_bytes());
-  store.write(2, checkpoint_bytes());
+  write_sample(store, 1);
+  write_sample(store, 2);
   CHECK(resolve_checkpoint(store.path_of(1)) == store.path_of(1));
   CHECK(resolve_checkpoint(folder.path()) == store.path_of(2));
   store.set_best(1);

@@ -6,8 +6,10 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <numeric>
+#include <span>
 #include <thread>
 
 #include "engine/io/hdf5.hpp"
@@ -67,6 +69,34 @@ TEST_CASE("Equal content gives equal bytes", "[hdf5]") {
   CHECK(first == other);
 }
 
+TEST_CASE("Elements that are reserved are put to their place in the file's memory", "[hdf5]") {
+  File file = File::create_in_memory();
+  file.write_string("/before", "text");
+  const std::array<std::uint64_t, 2> large{1000, 1000};  // 8 MB: the memory has to grow for it
+  const std::array<std::uint64_t, 1> small{3};
+  const std::uint64_t large_place = file.reserve<double>("/a/large", large);
+  const std::uint64_t small_place = file.reserve<float>("/a/small", small);
+  std::vector<double> values(1'000'000);
+  std::iota(values.begin(), values.end(), 0.5);
+  const std::array<float, 3> few{1, -2, 3};
+  std::memcpy(file.memory().data() + large_place, values.data(), values.size() * sizeof(double));
+  std::memcpy(file.memory().data() + small_place, few.data(), sizeof few);
+  file.write_attribute("/a", "behind", std::uint64_t{7});
+  const std::span<const std::byte> memory = file.memory();
+  CHECK(memory.size() < 8'000'000 + 20'000);
+  CHECK(std::ranges::equal(memory, file.image()));
+
+  const File copy = File::open_image(file.image(512), "copy", 512);
+  std::vector<double> read(values.size());
+  copy.read_rows<double>("a/large", 0, {read.data(), 1000, 1000});
+  CHECK(read == values);
+  std::array<float, 3> read_few{};
+  copy.read_rows<float>("a/small", 0, {read_few.data(), 3, 1});
+  CHECK(read_few == few);
+  CHECK(copy.read_string("before") == "text");
+  CHECK(copy.uint_attribute("a", "behind") == 7U);
+}
+
 TEST_CASE("Several images are open at once", "[hdf5]") {
   const std::vector<std::byte> image = sample_image();
   File other = File::create_in_memory();
@@ -85,6 +115,8 @@ TEST_CASE("Images that are cut or damaged are DataErrors", "[hdf5]") {
   image.resize(image.size() / 2);
   CHECK_THAT(message_of<DataError>(open), has_text("ck.h5: "));
   image.assign(1000, std::byte{0});
+  CHECK_THAT(message_of<DataError>(open), has_text("ck.h5: "));
+  image.clear();
   CHECK_THAT(message_of<DataError>(open), has_text("ck.h5: "));
 }
 

@@ -21,7 +21,9 @@ std::string make_run(const std::string& path, const std::vector<std::uint64_t>& 
   Checkpoint<float> c = sample_checkpoint<float>();
   for (const std::uint64_t step : steps) {
     c.progress.step = step;
-    store.write(step, encode_checkpoint(view_of(c)));
+    const std::vector<std::byte> bytes = encode_checkpoint(view_of(c));
+    const std::array<std::span<const std::byte>, 1> parts{std::span(bytes)};
+    store.write(step, parts);
   }
   store.set_best(steps.at(1));
   std::ofstream(path + "/metrics.jsonl") << R"({"kind":"step","step":1,"train_loss":0.5})"

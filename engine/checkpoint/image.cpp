@@ -1,11 +1,13 @@
-#include <array>
+#include "engine/checkpoint/image.hpp"
+
+#include <bit>
+#include <cstring>
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/checkpoint/environment.hpp"
 #include "engine/checkpoint/format.hpp"
 #include "engine/checkpoint/paths.hpp"
 #include "engine/core/parallel.hpp"
-#include "engine/io/hdf5.hpp"
 
 namespace gradloom {
 namespace {
@@ -17,42 +19,18 @@ void write_vector(h5::File& file, const std::string& path, const std::vector<T>&
 }
 
 template <class T>
-void write_weight(h5::File& file, const std::string& path, MatrixView<const T> weight) {
-  const std::array<std::uint64_t, 2> shape{weight.rows, weight.cols};
-  file.write<T>(path, shape, weight.data);
-}
-
-template <class T>
-void write_bias(h5::File& file, const std::string& path, std::span<const T> bias) {
-  const std::array<std::uint64_t, 1> shape{bias.size()};
-  file.write<T>(path, shape, bias.data());
-}
-
-template <class T>
-void write_model(h5::File& file, const CheckpointView<T>& view) {
-  const ParameterLayout& layout = *view.layout;
+void write_model(h5::File& file, const RunFacts& run) {
+  const ParameterLayout& layout = *run.layout;
   file.create_group(paths::kModel);
   file.write_attribute(paths::kModel, "inputs", std::uint64_t{layout.inputs()});
-  file.write_attribute(paths::kModel, "loss", std::string(to_string(view.loss)));
-  if (!view.feature_names->empty()) file.write_attribute(paths::kModel, "feature_names", *view.feature_names);
-  if (!view.class_names->empty()) file.write_attribute(paths::kModel, "class_names", *view.class_names);
+  file.write_attribute(paths::kModel, "loss", std::string(to_string(run.loss)));
+  if (!run.feature_names->empty()) file.write_attribute(paths::kModel, "feature_names", *run.feature_names);
+  if (!run.class_names->empty()) file.write_attribute(paths::kModel, "class_names", *run.class_names);
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     file.create_group(paths::layer(l));
     file.write_attribute(paths::layer(l), "activation", std::string(to_string(layout.layer(l).activation)));
     if (layout.layer(l).dropout > 0) file.write_attribute(paths::layer(l), "dropout", layout.layer(l).dropout);
-    write_weight<T>(file, paths::weight(l), layout.weight(view.parameters, l));
-    write_bias<T>(file, paths::bias(l), layout.bias(view.parameters, l));
   }
-}
-
-template <class T>
-void write_optimizer(h5::File& file, const CheckpointView<T>& view) {
-  file.create_group(paths::kOptimizer);
-  for (const auto& [name, block] : view.optimizer)
-    for (std::size_t l = 0; l < view.layout->depth(); ++l) {
-      write_weight<T>(file, paths::weight_state(l, name), view.layout->weight(block, l));
-      write_bias<T>(file, paths::bias_state(l, name), view.layout->bias(block, l));
-    }
 }
 
 void write_best(h5::File& file, const std::vector<BestEpoch>& best) {
@@ -126,28 +104,67 @@ std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t optimi
 }
 
 template <class T>
-void encode_checkpoint(const CheckpointView<T>& view, std::vector<std::byte>& bytes) {
-  h5::File file = h5::File::create_in_memory(checkpoint_bytes(*view.layout, view.optimizer.size(), sizeof(T)));
-  write_model(file, view);
-  write_optimizer(file, view);
-  write_progress(file, *view.progress);
-  write_preprocessing(file, *view.standardization);
-  file.write_string(paths::kConfig, *view.config);
-  write_environment(file, view.elapsed_seconds);
-  file.image(kUserBlockBytes, bytes);
-  seal(bytes);
+CheckpointImage<T>::CheckpointImage(const RunFacts& run) : run_(run), file_(h5::File::create_in_memory()) {
+  static_assert(std::endian::native == std::endian::little, "tensors are put into the file as they are in memory");
+  write_model<T>(file_, run_);
+  reserve_block(paths::weight, paths::bias);
+  file_.create_group(paths::kOptimizer);
+  for (const std::string& state : run_.states)
+    reserve_block([&](std::size_t l) { return paths::weight_state(l, state); },
+                  [&](std::size_t l) { return paths::bias_state(l, state); });
+  (void)file_.memory();  // the memory is asked for here, where nobody waits
+}
+
+template <class T>
+template <class WeightPath, class BiasPath>
+void CheckpointImage<T>::reserve_block(const WeightPath& weight_path, const BiasPath& bias_path) {
+  for (std::size_t l = 0; l < run_.layout->depth(); ++l) {
+    const LayerLayout& layer = run_.layout->layer(l);
+    const std::array<std::uint64_t, 2> weight_shape{layer.units, layer.inputs};
+    const std::array<std::uint64_t, 1> bias_shape{layer.units};
+    places_.push_back(file_.reserve<T>(weight_path(l), weight_shape));
+    places_.push_back(file_.reserve<T>(bias_path(l), bias_shape));
+  }
+}
+
+template <class T>
+void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* const> states) {
+  std::byte* const memory = file_.memory().data();
+  auto place = places_.begin();
+  const auto set_block = [&](const T* block) {
+    for (std::size_t l = 0; l < run_.layout->depth(); ++l) {
+      const LayerLayout& layer = run_.layout->layer(l);
+      std::memcpy(memory + *place++, block + layer.weight_offset, layer.units * layer.inputs * sizeof(T));
+      std::memcpy(memory + *place++, block + layer.bias_offset, layer.units * sizeof(T));
+    }
+  };
+  set_block(parameters);
+  for (const T* const state : states) set_block(state);
+}
+
+template <class T>
+void CheckpointImage<T>::complete(const Progress& progress, double elapsed_seconds) {
+  write_progress(file_, progress);
+  write_preprocessing(file_, *run_.standardization);
+  file_.write_string(paths::kConfig, *run_.config);
+  write_environment(file_, elapsed_seconds);
+  payload_ = file_.memory();
+  seal(user_block_, payload_);
 }
 
 template <class T>
 std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view) {
+  CheckpointImage<T> image(view.run);
+  image.set_tensors(view.parameters, view.states);
+  image.complete(*view.progress, view.elapsed_seconds);
   std::vector<std::byte> bytes;
-  encode_checkpoint(view, bytes);
+  for (const auto part : image.parts()) bytes.insert(bytes.end(), part.begin(), part.end());
   return bytes;
 }
 
+template class CheckpointImage<float>;
+template class CheckpointImage<double>;
 template std::vector<std::byte> encode_checkpoint(const CheckpointView<float>&);
 template std::vector<std::byte> encode_checkpoint(const CheckpointView<double>&);
-template void encode_checkpoint(const CheckpointView<float>&, std::vector<std::byte>&);
-template void encode_checkpoint(const CheckpointView<double>&, std::vector<std::byte>&);
 
 }  // namespace gradloom
