@@ -51,7 +51,7 @@ asan() {
 tsan() {
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.suppressions halt_on_error=1"
   build tsan gradloom_tests train_in_memory && ctest --preset tsan -R '^example$' &&
-    build/tsan/tests/gradloom_tests '~[linalg]~[nn]~[config]'  # those never start a thread
+    build/tsan/tests/gradloom_tests '~[linalg]~[nn]~[config]~[soak]'  # those never start a thread
 }
 
 check release release
