@@ -21,6 +21,9 @@ using Node = continue_node<continue_msg>;
 // Units that are updated together: what is packed then still stands in the first-level caches.
 constexpr std::size_t kUpdateUnits = kPanelMultiple;
 
+// The number of the thread that runs a node: below the arena's threads.
+std::size_t this_worker() { return static_cast<std::size_t>(tbb::this_task_arena::current_thread_index()); }
+
 // A layer's own part of a flat block, gaps included, so that another can stand behind it.
 std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
   const std::size_t end = l + 1 < layout.depth() ? layout.layer(l + 1).weight_offset : layout.size();
@@ -63,8 +66,7 @@ template <class T>
 void StepGraph<T>::Nodes::make_narrow(StepGraph& step) {
   layer_done.push_back(node([&step] { step.update_all(); }));
   for (std::size_t s = 0; s < step.plan_.shards; ++s) {
-    forward.push_back(node(
-        [&step, s] { step.both_passes(s, static_cast<std::size_t>(tbb::this_task_arena::current_thread_index())); }));
+    forward.push_back(node([&step, s] { step.both_passes(s, this_worker()); }));
     make_edge(minibatch, *forward[s]);
     make_edge(*forward[s], *layer_done[0]);
   }
@@ -79,7 +81,7 @@ void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
     for (std::size_t s = 0; s < plan.shards; ++s) backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
     layer_done.push_back(node([] {}));
     for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
-      update[l].push_back(node([&step, l, t] { step.update(l, t); }));
+      update[l].push_back(node([&step, l, t] { step.update(l, t, this_worker()); }));
   }
 
   for (std::size_t s = 0; s < plan.shards; ++s) {
@@ -106,15 +108,18 @@ StepGraph<T>::StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>
       loss_sums_(plan_.shards),
       not_finite_(plan_.shards) {
   const ParameterLayout& layout = network.layout();
-  std::size_t whole = 0, by_shard = 0;
+  std::size_t largest_tile = 0, by_shard = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     finite_.emplace_back(plan_.tiles[l].size(), 1);
-    std::size_t& end = plan_.reductions[l] == Reduction::kWholeMinibatch ? whole : by_shard;
-    gradient_offset_.push_back(end);
-    end += layer_elements(layout, l);
+    gradient_offset_.push_back(by_shard);
+    if (plan_.reductions[l] == Reduction::kShardGradients)
+      by_shard += layer_elements(layout, l);
+    else
+      for (const Tile& tile : plan_.tiles[l])
+        largest_tile = std::max(largest_tile, tile.units * (layout.layer(l).inputs + 1));
   }
-  gradient_ = AlignedBuffer<T>(whole, T{0});
   for (std::size_t s = 0; s < plan_.shards && by_shard > 0; ++s) shard_gradients_.emplace_back(by_shard, T{0});
+  for (std::size_t w = 0; w < threads() && largest_tile > 0; ++w) tile_gradients_.emplace_back(largest_tile);
   if (plan_.passes == Passes::kNarrow)
     for (std::size_t w = 0; w < threads(); ++w)
       narrow_workspaces_.push_back(std::make_unique<NarrowWorkspace<T>>(layout, plan_.shard_rows));
@@ -194,7 +199,7 @@ void StepGraph<T>::run_in_order() {
   for (std::size_t s = 0; s < plan_.shards; ++s) forward(s);
   for (std::size_t l = plan_.tiles.size(); l-- > 0;) {
     for (std::size_t s = 0; s < plan_.shards; ++s) backward(s, l);
-    for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t);
+    for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t, 0);
   }
 }
 
@@ -251,15 +256,15 @@ void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
 }
 
 template <class T>
-void StepGraph<T>::update(std::size_t layer, std::size_t tile_index) {
+void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t worker) {
   const Tile& tile = plan_.tiles[layer][tile_index];
-  if (products_only_) return update_products(tile);
+  if (products_only_) return update_products(tile, worker);
   LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
-  reduce(tile);
+  const TileGradient gradient = reduce(tile, worker);
   clock.lap(plan_.reductions[layer] == Reduction::kWholeMinibatch ? Phase::kBackward : Phase::kReduction);
   bool finite = true;
   for (std::size_t done = 0; done < tile.units; done += kUpdateUnits)
-    finite &= update_units(layer, tile.first_unit + done, std::min(kUpdateUnits, tile.units - done));
+    finite &= update_units(tile, done, std::min(kUpdateUnits, tile.units - done), gradient);
   finite_[layer][tile_index] = static_cast<char>(finite);
   clock.lap(Phase::kUpdate);
 }
@@ -281,16 +286,15 @@ void StepGraph<T>::update_all() {
   clock.lap(Phase::kUpdate);
 }
 
-// False where a new parameter is NaN or Inf.
+// Units [done, done + units) of a tile. False where a new parameter is NaN or Inf.
 template <class T>
-bool StepGraph<T>::update_units(std::size_t layer, std::size_t first_unit, std::size_t units) {
-  const LayerLayout& shape = network_.layout().layer(layer);
-  const std::size_t weight = first_unit * shape.inputs;
-  const std::size_t bias = shape.bias_offset - shape.weight_offset + first_unit;
-  const T* const gradient = gradient_of(layer);
-  const bool weights = update_range(gradient + weight, shape.weight_offset + weight, units * shape.inputs);
-  const bool biases = update_range(gradient + bias, shape.weight_offset + bias, units);
-  if (!panels_.empty()) pack(layer, first_unit, units);
+bool StepGraph<T>::update_units(const Tile& tile, std::size_t done, std::size_t units, const TileGradient& gradient) {
+  const LayerLayout& shape = network_.layout().layer(tile.layer);
+  const std::size_t first = tile.first_unit + done;
+  const bool weights = update_range(gradient.weights + done * shape.inputs, shape.weight_offset + first * shape.inputs,
+                                    units * shape.inputs);
+  const bool biases = update_range(gradient.biases + done, shape.bias_offset + first, units);
+  if (!panels_.empty()) pack(tile.layer, first, units);
   return weights && biases;
 }
 
@@ -313,38 +317,35 @@ void StepGraph<T>::backward_products(std::size_t shard, std::size_t layer) {
 }
 
 template <class T>
-void StepGraph<T>::update_products(const Tile& tile) {
+void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
   if (!panels_.empty()) pack(tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
-  const LayerLayout& shape = network_.layout().layer(tile.layer);
-  T* const dweight = gradient_of(tile.layer) + tile.first_unit * shape.inputs;
+  const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
   network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,
-                            {dweight, tile.units, shape.inputs});
+                            {tile_gradients_[worker].data(), tile.units, inputs});
 }
 
-// Where a layer's averaged gradient ends up, laid out as the layer is in the parameters.
+// A tile's averaged gradient: in memory of the worker, where it stays in the cache until it is used, or added up in
+// that of the first shard.
 template <class T>
-T* StepGraph<T>::gradient_of(std::size_t layer) {
-  if (plan_.reductions[layer] == Reduction::kWholeMinibatch) return gradient_.data() + gradient_offset_[layer];
-  return shard_gradient(layer, 0);
-}
-
-template <class T>
-void StepGraph<T>::reduce(const Tile& tile) {
+typename StepGraph<T>::TileGradient StepGraph<T>::reduce(const Tile& tile, std::size_t worker) {
   const LayerLayout& shape = network_.layout().layer(tile.layer);
+  const std::size_t weights = tile.units * shape.inputs;
+  if (plan_.reductions[tile.layer] == Reduction::kWholeMinibatch) {
+    T* const own = tile_gradients_[worker].data();
+    network_.gradient(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, {own, tile.units, shape.inputs},
+                      own + weights);
+    return {own, own + weights};
+  }
   const std::size_t weight = tile.first_unit * shape.inputs;
   const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
-  T* const gradient = gradient_of(tile.layer);
-  if (plan_.reductions[tile.layer] == Reduction::kWholeMinibatch) {
-    network_.gradient(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,
-                      {gradient + weight, tile.units, shape.inputs}, gradient + bias);
-    return;
-  }
+  T* const sum = shard_gradient(tile.layer, 0);
   for (std::size_t s = 1; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s) {
     const T* const own = shard_gradient(tile.layer, s);
-    add_to(gradient + weight, own + weight, tile.units * shape.inputs);
-    add_to(gradient + bias, own + bias, tile.units);
+    add_to(sum + weight, own + weight, weights);
+    add_to(sum + bias, own + bias, tile.units);
   }
+  return {sum + weight, sum + bias};
 }
 
 template <class T>

@@ -72,24 +72,27 @@ class StepGraph {
 
  private:
   struct Nodes;
+  struct TileGradient {  ///< from the tile's first unit on
+    const T* weights;
+    const T* biases;
+  };
 
   // The verbs of the step; each is the body of one kind of node.
   void forward(std::size_t shard);
   void backward(std::size_t shard, std::size_t layer);
   void both_passes(std::size_t shard, std::size_t worker);
-  void update(std::size_t layer, std::size_t tile);
+  void update(std::size_t layer, std::size_t tile, std::size_t worker);
   void update_all();
 
   // The same for run_products().
   void forward_products(std::size_t shard);
   void backward_products(std::size_t shard, std::size_t layer);
-  void update_products(const Tile& tile);
+  void update_products(const Tile& tile, std::size_t worker);
 
   void fire();
-  void reduce(const Tile& tile);
+  TileGradient reduce(const Tile& tile, std::size_t worker);
   [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
-  [[nodiscard]] T* gradient_of(std::size_t layer);
-  bool update_units(std::size_t layer, std::size_t first_unit, std::size_t units);
+  bool update_units(const Tile& tile, std::size_t done, std::size_t units, const TileGradient& gradient);
   bool update_range(const T* gradient, std::size_t offset, std::size_t count);
   void pack(std::size_t layer, std::size_t first_unit, std::size_t units);
   void run_in_order();
@@ -112,19 +115,18 @@ class StepGraph {
   StepTimes* times_ = nullptr;
 
   // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard, and a narrow
-  // workspace to the worker that runs a node; elements of state_, panels_, gradient_ and finite_ to their tile.
+  // workspace and tile_gradients_ to the worker that runs a node; elements of state_, panels_ and finite_ to their
+  // tile.
   TrainingState<T>& state_;
   std::vector<Panels<T>> panels_;  ///< [layer]: Wᵀ and b of state_, packed; empty unless Passes::kPanels
   Workspace<T> workspace_;         ///< without rows for Passes::kNarrow
   std::vector<std::unique_ptr<NarrowWorkspace<T>>> narrow_workspaces_;  ///< [worker]; empty unless Passes::kNarrow
   std::vector<double> loss_sums_;
   std::vector<std::size_t> not_finite_;  ///< [shard]: first layer whose activations are not, of a narrow network
-  /// Averaged over the minibatch: the layers of kWholeMinibatch one after the other, each as in the parameters.
-  AlignedBuffer<T> gradient_;
-  /// [shard]: the same of the layers of kShardGradients. The sum over all shards ends up in the first one's.
-  std::vector<AlignedBuffer<T>> shard_gradients_;
-  std::vector<std::size_t> gradient_offset_;  ///< [layer]: where it begins in gradient_ or in shard_gradients_
-  std::vector<std::vector<char>> finite_;     ///< [layer][tile]: 1 where the last update left finite parameters
+  std::vector<AlignedBuffer<T>> tile_gradients_;   ///< [worker]: of one tile at a time, of kWholeMinibatch's layers
+  std::vector<AlignedBuffer<T>> shard_gradients_;  ///< [shard]: of kShardGradients' layers; the sum is in the first
+  std::vector<std::size_t> gradient_offset_;       ///< [layer]: where it begins there, laid out as in the parameters
+  std::vector<std::vector<char>> finite_;          ///< [layer][tile]: 1 where the last update left finite parameters
 
   std::unique_ptr<Nodes> nodes_;
 };
