@@ -7,7 +7,6 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <numeric>
 #include <vector>
 
 #include "engine/train/divergence.hpp"
@@ -25,9 +24,10 @@ namespace {
 constexpr double kWarmUpSeconds = 0.2;
 constexpr std::size_t kLeastWarmUpSteps = 3;
 
-// How long the timed steps take where their number is not given, and its bounds.
-constexpr double kSecondsOfSteps = 1;
-constexpr double kLeastSteps = 20, kMostSteps = 200000;
+// Where the number of steps is not given: how long the timed ones take together, how long everything may take where
+// rows or products keep them waiting, and bounds of the number.
+constexpr double kSecondsOfSteps = 1, kMostSeconds = 5;
+constexpr std::uint64_t kLeastSteps = 20, kMostSteps = 200000;
 
 // Steps, products and clocked steps are timed in turns of about this length: long enough that short steps find their
 // code and data in the caches, as in training, short enough that the machine's ups and downs meet all three.
@@ -45,8 +45,6 @@ double quantile(std::vector<double> values, double share) {
 }
 
 double median(const std::vector<double>& values) { return quantile(values, 0.5); }
-
-double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
 // Three products for each layer, but no deltas for the inputs; a multiplication and an addition each.
 double product_flops(const ParameterLayout& layout, std::size_t rows) {
@@ -100,6 +98,7 @@ class StepBench {
   void take_step();
   [[nodiscard]] bool is_full() const { return minibatch_.rows() == step_.plan().batch_rows; }
   double warm_up();
+  [[nodiscard]] bool enough(std::uint64_t steps, Clock::time_point begin) const;
   void time_steps(std::uint64_t count);
   void time_products(std::uint64_t count);
   void time_phases(std::uint64_t count);
@@ -121,6 +120,7 @@ class StepBench {
   std::uint64_t steps_taken_ = 0;
 
   std::vector<double> step_seconds_, products_seconds_;
+  double timed_seconds_ = 0;    ///< sum of step_seconds_
   StepTimes times_;             ///< of the clocked steps
   double clocked_seconds_ = 0;  ///< of the clocked steps, data wait included
   double data_wait_seconds_ = 0;
@@ -187,6 +187,7 @@ void StepBench<T>::time_steps(std::uint64_t count) {
     const auto end = Clock::now();
     if (is_full()) {
       step_seconds_.push_back(std::chrono::duration<double>(end - begin).count());
+      timed_seconds_ += step_seconds_.back();
       --count;
     }
     begin = end;
@@ -269,8 +270,7 @@ BenchReport StepBench<T>::report() const {
   report.median_step_seconds = median(step_seconds_);
   report.p10_step_seconds = quantile(step_seconds_, 0.1);
   report.p90_step_seconds = quantile(step_seconds_, 0.9);
-  report.samples_per_second =
-      static_cast<double>(plan.batch_rows) * static_cast<double>(report.steps) / sum(step_seconds_);
+  report.samples_per_second = static_cast<double>(plan.batch_rows) * static_cast<double>(report.steps) / timed_seconds_;
   report.split = split(report.median_step_seconds);
   report.median_products_seconds = median(products_seconds_);
   const double gigaflop = 1e-9 * product_flops(network_.layout(), plan.batch_rows);
@@ -282,18 +282,24 @@ BenchReport StepBench<T>::report() const {
 }
 
 template <class T>
+bool StepBench<T>::enough(std::uint64_t steps, Clock::time_point begin) const {
+  const std::uint64_t done = step_seconds_.size();
+  if (steps > 0) return done == steps;
+  if (done < kLeastSteps) return false;
+  return done >= kMostSteps || timed_seconds_ >= kSecondsOfSteps || seconds_since(begin) >= kMostSeconds;
+}
+
+template <class T>
 BenchReport StepBench<T>::run(std::uint64_t steps) {
-  const double about = warm_up();
-  if (steps == 0) steps = static_cast<std::uint64_t>(std::clamp(kSecondsOfSteps / about, kLeastSteps, kMostSteps));
-  const auto turn = static_cast<std::uint64_t>(kTurnSeconds / about) + 1;
-  step_seconds_.reserve(steps);
-  products_seconds_.reserve(steps);
-  for (std::uint64_t left = steps; left > 0;) {
-    const std::uint64_t count = std::min(turn, left);
+  const auto turn = static_cast<std::uint64_t>(kTurnSeconds / warm_up()) + 1;
+  step_seconds_.reserve(steps > 0 ? steps : kMostSteps);
+  products_seconds_.reserve(steps > 0 ? steps : kMostSteps);
+  const auto begin = Clock::now();
+  while (!enough(steps, begin)) {
+    const std::uint64_t count = steps > 0 ? std::min(turn, steps - step_seconds_.size()) : turn;
     time_steps(count);
     time_products(count);
     time_phases(count);
-    left -= count;
   }
   return report();
 }
