@@ -121,15 +121,17 @@ struct Silu {
   template <class D, class V>
   HWY_INLINE V value(D d, V z) const {
     using E = Elementary<hn::TFromD<D>>;
-    const SigmoidParts<D> s(d, at_most(d, E::kSigmoidIsOne, z));
-    const V small = unshifted(d, hn::Mul(at_least(d, E::kExpIsZero, z), s.shifted));
-    return hn::IfThenElse(hn::Lt(z, hn::Zero(d)), small, hn::Mul(z, s.quotient));
+    const SigmoidParts<D> s(d, hn::Neg(hn::Abs(z)));
+    const V clamped = at_most(d, -E::kExpIsZero, at_least(d, E::kExpIsZero, z));  // so that no product is 0 * Inf
+    const V small = unshifted(d, hn::Mul(clamped, s.shifted));
+    const V large = hn::NegMulAdd(clamped, unshifted(d, s.shifted), z);  // z - z s(-z)
+    return hn::IfThenElse(hn::Le(z, hn::Zero(d)), small, large);
   }
   template <class D, class V>
   HWY_INLINE V derivative(D d, V z) const {  // s(z) (1 + z s(-z))
     using E = Elementary<hn::TFromD<D>>;
     const Sigmoids<D> s(d, z);
-    const V clamped = at_most(d, -E::kExpIsZero, at_least(d, E::kExpIsZero, z));  // so that no product is 0 * Inf
+    const V clamped = at_most(d, -E::kExpIsZero, at_least(d, E::kExpIsZero, z));
     return hn::Mul(s.of_z, hn::MulAdd(clamped, s.of_minus_z, hn::Set(d, 1)));
   }
 };

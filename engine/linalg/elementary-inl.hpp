@@ -110,13 +110,15 @@ struct ReducedExp {
   hn::Vec<hn::RebindToUnsigned<D>> field;  ///< its lowest bits hold n + offset
   V rest;                                  ///< e^r - 1
 
-  template <std::size_t kCount>
-  HWY_INLINE ReducedExp(D d, V z, V guide, const hn::TFromD<D> (&coefficients)[kCount], int offset) {
+  /// `low`, where there is one, is what rounding took from z.
+  template <std::size_t kCount, class... Low>
+  HWY_INLINE ReducedExp(D d, V z, V guide, const hn::TFromD<D> (&coefficients)[kCount], int offset, Low... low) {
     using E = Elementary<hn::TFromD<D>>;
     const V rounder = hn::Set(d, E::kInteger * 1.5F + static_cast<hn::TFromD<D>>(offset));
     const V rounded = hn::MulAdd(guide, hn::Set(d, E::kLog2E), rounder);
     const V n = hn::Sub(rounded, rounder);
-    const V r = hn::NegMulAdd(n, hn::Set(d, E::kLn2Low), hn::NegMulAdd(n, hn::Set(d, E::kLn2High), z));
+    V r = hn::NegMulAdd(n, hn::Set(d, E::kLn2Low), hn::NegMulAdd(n, hn::Set(d, E::kLn2High), z));
+    ((r = hn::Add(r, low)), ...);
     const V r2 = hn::Mul(r, r);
     field = hn::BitCast(hn::RebindToUnsigned<D>(), rounded);
     rest = hn::MulAdd(polynomial(d, r, r2, coefficients), r2, r);
@@ -130,11 +132,11 @@ HWY_INLINE hn::Vec<D> power_of_two(D d, hn::Vec<hn::RebindToUnsigned<D>> field) 
 }
 
 /// 2^64 e^z for z <= kSigmoidIsOne: what keeps it normal from there down to where z e^z is 0.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V shifted_exp(D d, V z) {
+template <class D, class V = hn::Vec<D>, class... Low>
+HWY_INLINE V shifted_exp(D d, V z, Low... low) {
   using E = Elementary<hn::TFromD<D>>;
   const V clamped = at_least(d, E::kExpIsZero, z);
-  const ReducedExp<D> e(d, clamped, clamped, E::kExp, E::kBias + 64);
+  const ReducedExp<D> e(d, clamped, clamped, E::kExp, E::kBias + 64, low...);
   const V power = power_of_two(d, e.field);
   return hn::MulAdd(power, e.rest, power);
 }

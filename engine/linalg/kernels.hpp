@@ -21,6 +21,9 @@ bool needs_preactivation(Activation f);
 
 /// z <- z + bias (each row), a <- f(z). z (rows, units); bias (units); a (rows, units). `a` may be the same memory as
 /// `z` where needs_preactivation(f) is false: then z's values are lost.
+///
+/// f(z) is off by at most 2 units of the last place over the whole range, 3 for silu and 6 for gelu, on every
+/// instruction set; subnormal results too. NaN stays NaN, and ±Inf give f's limits.
 template <class T>
 void add_bias_and_activate(Activation f, MatrixView<T> z, const T* bias, MatrixView<T> a);
 
@@ -29,6 +32,9 @@ template <class T>
 void activate(Activation f, MatrixView<T> z, MatrixView<T> a);
 
 /// delta <- delta * f'(z), all (rows, units). `z` is read only where needs_preactivation(f), else only `a` is.
+///
+/// f'(z) is off by at most 2 epsilon of T, the error of `a` included: a few units of the last place near 1, more where
+/// it is small (the tails of sigmoid and tanh, the zeros of silu' and gelu'). Of softplus, it is 1 where a > 20.
 template <class T>
 void multiply_by_derivative(Activation f, MatrixView<const T> z, MatrixView<const T> a, MatrixView<T> delta);
 

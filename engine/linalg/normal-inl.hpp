@@ -64,14 +64,25 @@ struct Normal {
   }
 
  private:
-  /// 2^64 e^(-t²/2). The rounding of t² would be magnified by t²/2: it is put back to first order. Without a fused
-  /// multiply-add it cannot be seen, and counts as 0.
+  /// 2^64 e^(-t²/2). The rounding of t² would be magnified by t²/2: it goes along.
   static HWY_INLINE V shifted_bell(D d, V t) {
-    const V half = hn::Set(d, static_cast<T>(0.5));
+    const V minus_half = hn::Set(d, static_cast<T>(-0.5));
     const V square = hn::Mul(t, t);
-    const V rounding = hn::MulSub(t, t, square);
-    const V e = shifted_exp(d, hn::Neg(hn::Mul(half, square)));
-    return hn::NegMulAdd(e, hn::Mul(half, rounding), e);
+    return shifted_exp(d, hn::Mul(minus_half, square), hn::Mul(minus_half, rounding_of_square(d, t, square)));
+  }
+
+  /// t² - square. Without a fused multiply-add it is worked out from the halves of t, whose products are exact.
+  static HWY_INLINE V rounding_of_square(D d, V t, V square) {
+    if constexpr (HWY_NATIVE_FMA) {
+      return hn::MulSub(t, t, square);
+    } else {
+      const hn::RebindToUnsigned<D> bits;
+      constexpr int kLowBits = Elementary<T>::kMantissaBits / 2 + 1;
+      const V high = hn::BitCast(d, hn::ShiftLeft<kLowBits>(hn::ShiftRight<kLowBits>(hn::BitCast(bits, t))));
+      const V low = hn::Sub(t, high);
+      const V middle = hn::Mul(hn::Add(high, high), low);
+      return hn::Add(hn::Add(hn::Sub(hn::Mul(high, high), square), middle), hn::Mul(low, low));
+    }
   }
 
   /// (1 + t) Φ(-t) e^(t²/2).

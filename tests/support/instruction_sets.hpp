@@ -1,25 +1,40 @@
 #pragma once
 
-#include <hwy/targets.h>
+// clang-format off
+#include "engine/linalg/targets.hpp"  // before Highway counts its targets
+#include <hwy/highway.h>
+// clang-format on
 
 #include <cstdint>
-#include <vector>
 
-/// Runs body(target) with the engine's kernels held to each instruction set that this machine has, one after the other,
-/// the best first; `target` is Highway's number. Afterwards the best one is in use again.
-template <class Body>
-void with_each_instruction_set(const Body& body) {
-  const auto choose = [](std::int64_t targets) {
-    hwy::SetSupportedTargetsForTest(targets);
+#include "engine/linalg/kernels.hpp"
+#include "support/catch.hpp"
+
+namespace gradloom {
+
+/// While it lives, kernels run on one of the instruction sets that they were compiled for.
+class OnTarget {
+ public:
+  explicit OnTarget(std::int64_t target) { choose(target); }
+  ~OnTarget() { choose(0); }
+  OnTarget(const OnTarget&) = delete;
+  OnTarget& operator=(const OnTarget&) = delete;
+
+ private:
+  static void choose(std::int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  };
-  std::vector<std::int64_t> targets;
-  for (std::int64_t rest = hwy::SupportedTargets() & (HWY_SCALAR | HWY_SSE4 | HWY_AVX2 | HWY_AVX3); rest != 0;
-       rest &= rest - 1)
-    targets.push_back(rest & -rest);
-  for (const std::int64_t target : targets) {
-    choose(target);
-    body(target);
   }
-  choose(0);
+};
+
+/// Calls body() on each instruction set that kernels are compiled for and that this machine has.
+template <class Body>
+void on_every_instruction_set(const Body& body) {
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    const OnTarget on_target(target);
+    INFO("instruction set " << instruction_set());
+    body();
+  }
 }
+
+}  // namespace gradloom

@@ -1,10 +1,5 @@
 #include "engine/linalg/dropout.hpp"
 
-// clang-format off
-#include "engine/linalg/targets.hpp"  // before Highway counts its targets
-#include <hwy/highway.h>
-// clang-format on
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -14,25 +9,11 @@
 #include "engine/core/random.hpp"
 #include "engine/linalg/kernels.hpp"
 #include "support/catch.hpp"
+#include "support/instruction_sets.hpp"
 
 using namespace gradloom;
 
 namespace {
-
-/// While it lives, kernels run on one of the instruction sets that they were compiled for.
-class OnTarget {
- public:
-  explicit OnTarget(std::int64_t target) { choose(target); }
-  ~OnTarget() { choose(0); }
-  OnTarget(const OnTarget&) = delete;
-  OnTarget& operator=(const OnTarget&) = delete;
-
- private:
-  static void choose(std::int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
 
 /// The naive twin: the definition, a unit at a time.
 bool keeps(const DropoutMasks& masks, std::uint64_t row, std::size_t unit) {

@@ -89,6 +89,7 @@ HWY_AFTER_NAMESPACE();
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/instruction_sets.hpp"
 
 namespace gradloom {
 
@@ -116,21 +117,13 @@ struct Target {
   void evaluate(Function f, const double* x, double* y, std::size_t n) const { evaluate_f64(f, x, y, n); }
 };
 
-/// Restricts the choice of instruction set, and leaves it to Highway again.
-void choose_target(std::int64_t targets) {
-  hwy::SetSupportedTargetsForTest(targets);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 /// All that were compiled and this machine supports.
 std::vector<Target> all_targets() {
   std::vector<Target> found;
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    choose_target(target);
+  on_every_instruction_set([&] {
     found.push_back({HWY_DYNAMIC_DISPATCH(target_name)(), HWY_DYNAMIC_DISPATCH(fuses)(),
                      &HWY_DYNAMIC_DISPATCH(evaluate_f32), &HWY_DYNAMIC_DISPATCH(evaluate_f64)});
-  }
-  choose_target(0);
+  });
   return found;
 }
 

@@ -110,10 +110,7 @@ void check_packed_products() {
 
 TEMPLATE_TEST_CASE("products with packed panels are chains in the order of the inner dimension", "[linalg]", float,
                    double) {
-  with_each_instruction_set([](std::int64_t target) {
-    CAPTURE(target);
-    check_packed_products<TestType>();
-  });
+  on_every_instruction_set([] { check_packed_products<TestType>(); });
 }
 
 namespace {
@@ -143,10 +140,7 @@ void check_products_in_place() {
 }  // namespace
 
 TEMPLATE_TEST_CASE("products with B as it stands are the same chains", "[linalg]", float, double) {
-  with_each_instruction_set([](std::int64_t target) {
-    CAPTURE(target);
-    check_products_in_place<TestType>();
-  });
+  on_every_instruction_set([] { check_products_in_place<TestType>(); });
 }
 
 namespace {
@@ -195,10 +189,7 @@ void check_narrow_products() {
 }  // namespace
 
 TEMPLATE_TEST_CASE("products of narrow layers agree with their definitions", "[linalg]", float, double) {
-  with_each_instruction_set([](std::int64_t target) {
-    CAPTURE(target);
-    check_narrow_products<TestType>();
-  });
+  on_every_instruction_set([] { check_narrow_products<TestType>(); });
 }
 
 TEMPLATE_TEST_CASE("rows of zeros change nothing in a narrow gradient", "[linalg]", float, double) {

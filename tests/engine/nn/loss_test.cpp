@@ -1,5 +1,6 @@
 #include "engine/nn/loss.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "engine/core/random.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
+#include "support/instruction_sets.hpp"
 
 using namespace gradloom;
 
@@ -76,10 +78,12 @@ TEMPLATE_TEST_CASE("losses agree with their definitions", "[nn]", float, double)
     }
     // Each term carries a few roundings in T; they are added in float64.
     const auto bound = static_cast<double>(8 * std::numeric_limits<T>::epsilon() * magnitude);
-    CHECK(std::abs(loss_sum<T>(loss, o.view(), y.view()) - static_cast<double>(expected)) <= bound);
-    Matrix<T> delta(kRows, outputs);
-    CHECK(std::abs(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view()) - static_cast<double>(expected)) <=
-          bound);
+    on_every_instruction_set([&] {
+      CHECK(std::abs(loss_sum<T>(loss, o.view(), y.view()) - static_cast<double>(expected)) <= bound);
+      Matrix<T> delta(kRows, outputs);
+      CHECK(std::abs(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view()) - static_cast<double>(expected)) <=
+            bound);
+    });
   }
 }
 
@@ -90,8 +94,48 @@ TEMPLATE_TEST_CASE("with or without delta, the sum has the same bits", "[nn]", f
   for (const Loss loss : kLosses) {
     INFO(to_string(loss) << " of " << outputs);
     const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
-    Matrix<T> delta(kRows, outputs);
-    CHECK(loss_sum<T>(loss, o.view(), y.view()) == loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view()));
+    on_every_instruction_set([&] {
+      Matrix<T> delta(kRows, outputs);
+      CHECK(loss_sum<T>(loss, o.view(), y.view()) == loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view()));
+    });
+  }
+}
+
+TEMPLATE_TEST_CASE("gaps between rows do not change a bit, and stay as they are", "[nn]", float, double) {
+  using T = TestType;
+  constexpr std::size_t kRows = 23, kGap = 3;
+  constexpr T kMark = 77, kScale = T{0.25};
+  const std::size_t outputs = GENERATE(1, 3, 10, 50);
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss) << " of " << outputs);
+    const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
+    Matrix<T> wide(kRows, outputs + kGap, kMark);
+    for (std::size_t r = 0; r < kRows; ++r) std::copy_n(o.row(r).data(), outputs, wide.row(r).data());
+    const MatrixView<T> gapped(wide.data(), kRows, outputs, outputs + kGap);
+    on_every_instruction_set([&] {
+      Matrix<T> delta(kRows, outputs), wide_delta(kRows, outputs + kGap, kMark);
+      const MatrixView<T> gapped_delta(wide_delta.data(), kRows, outputs, outputs + kGap);
+      const double sum = loss_and_delta<T>(loss, o.view(), y.view(), kScale, delta.view());
+      CHECK(loss_and_delta<T>(loss, gapped, y.view(), kScale, gapped_delta) == sum);
+      CHECK(loss_sum<T>(loss, gapped, y.view()) == sum);
+      bool same = true, kept = true;
+      for (std::size_t r = 0; r < kRows; ++r) {
+        same = same && std::equal(delta.row(r).begin(), delta.row(r).end(), wide_delta.row(r).begin());
+        for (std::size_t c = outputs; c < outputs + kGap; ++c) kept = kept && wide_delta(r, c) == kMark;
+      }
+      CHECK(same);
+      CHECK(kept);
+    });
+  }
+}
+
+TEMPLATE_TEST_CASE("losses without logarithms have the same bits on every instruction set", "[nn]", float, double) {
+  using T = TestType;
+  const Matrix<T> o = outputs_for<T>(57, 3), y = targets_for<T>(Loss::kMse, 57, 3);
+  for (const Loss loss : {Loss::kMse, Loss::kMae, Loss::kHuber}) {
+    INFO(to_string(loss));
+    const double sum = loss_sum<T>(loss, o.view(), y.view());
+    on_every_instruction_set([&] { CHECK(loss_sum<T>(loss, o.view(), y.view()) == sum); });
   }
 }
 
@@ -156,9 +200,11 @@ TEMPLATE_TEST_CASE("NaN in an output is seen in loss and delta", "[nn]", float, 
     const Matrix<T> y(2, target_columns(loss, 3), T{0});
     o(1, 2) = std::numeric_limits<T>::quiet_NaN();
     Matrix<T> delta(2, 3);
-    CHECK(std::isnan(loss_sum<T>(loss, o.view(), y.view())));
-    CHECK(std::isnan(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view())));
-    CHECK(std::isnan(delta(1, 2)));
+    on_every_instruction_set([&] {
+      CHECK(std::isnan(loss_sum<T>(loss, o.view(), y.view())));
+      CHECK(std::isnan(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view())));
+      CHECK(std::isnan(delta(1, 2)));
+    });
   }
 }
 

@@ -205,7 +205,7 @@ TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multip
   for (const Way& way : kWays) {
     if (way.passes == Passes::kBlas || !knows(way, {job.inputs, job.layers})) continue;
     std::vector<TrainingState<TestType>> states;
-    with_each_instruction_set([&](std::int64_t) {
+    on_every_instruction_set([&] {
       if (has_fused_multiply_add()) states.push_back(train<TestType>(job, plan_with(job, 64, way), 2));
     });
     for (const auto& state : states) CHECK(same_bits(state.parameters, states.front().parameters));
