@@ -86,8 +86,7 @@ class Network {
   void backward_delta(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;
 
   /// Gradient of units [first_unit, first_unit + units) of layer l, summed over these rows: dW = dZᵀ A_prev into
-  /// dweight (units, inputs), db = Σ dZ into dbias (units). Overwrites both. `between` is called by the panels'
-  /// products only.
+  /// dweight (units, inputs), db = Σ dZ into dbias (units). Overwrites both.
   void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                 std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
 

@@ -76,19 +76,20 @@ template <class T>
 void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
   const StepPlan& plan = step.plan_;
   const std::size_t layers = plan.tiles.size();
-  for (std::size_t s = 0; s < plan.shards; ++s) forward.push_back(node([&step, s] { step.forward(s); }));
+  const std::size_t rows = plan.row_nodes();
+  for (std::size_t n = 0; n < rows; ++n) forward.push_back(node([&step, n] { step.forward(n); }));
   for (std::size_t l = 0; l < layers; ++l) {
-    for (std::size_t s = 0; s < plan.shards; ++s) backward[l].push_back(node([&step, s, l] { step.backward(s, l); }));
+    for (std::size_t n = 0; n < rows; ++n) backward[l].push_back(node([&step, n, l] { step.backward(n, l); }));
     layer_done.push_back(node([] {}));
     for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
       update[l].push_back(node([&step, l, t] { step.update(l, t, this_worker()); }));
   }
 
-  for (std::size_t s = 0; s < plan.shards; ++s) {
-    make_edge(minibatch, *forward[s]);
-    make_edge(*forward[s], *backward[layers - 1][s]);
-    for (std::size_t l = layers - 1; l > 0; --l) make_edge(*backward[l][s], *backward[l - 1][s]);
-    for (std::size_t l = 0; l < layers; ++l) make_edge(*backward[l][s], *layer_done[l]);
+  for (std::size_t n = 0; n < rows; ++n) {
+    make_edge(minibatch, *forward[n]);
+    make_edge(*forward[n], *backward[layers - 1][n]);
+    for (std::size_t l = layers - 1; l > 0; --l) make_edge(*backward[l][n], *backward[l - 1][n]);
+    for (std::size_t l = 0; l < layers; ++l) make_edge(*backward[l][n], *layer_done[l]);
   }
   for (std::size_t l = 0; l < layers; ++l)
     for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
@@ -196,24 +197,28 @@ void StepGraph<T>::run_in_order() {
     for (std::size_t s = 0; s < plan_.shards; ++s) both_passes(s, 0);
     return update_all();
   }
-  for (std::size_t s = 0; s < plan_.shards; ++s) forward(s);
+  for (std::size_t n = 0; n < plan_.row_nodes(); ++n) forward(n);
   for (std::size_t l = plan_.tiles.size(); l-- > 0;) {
-    for (std::size_t s = 0; s < plan_.shards; ++s) backward(s, l);
+    for (std::size_t n = 0; n < plan_.row_nodes(); ++n) backward(n, l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t, 0);
   }
 }
 
 template <class T>
-void StepGraph<T>::forward(std::size_t shard) {
-  if (products_only_) return forward_products(shard);
-  LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
-  const RowRange rows = plan_.shard(shard, x_.rows);
-  loss_sums_[shard] = 0;
-  if (rows.count == 0) return;
-  network_.forward(state_.parameters.data(), x_, workspace_, rows);
-  loss_sums_[shard] = loss_and_delta<T>(loss_, network_.output(workspace_, rows), y_.row_range(rows.first, rows.count),
-                                        delta_scale_, workspace_.delta.back().view().row_range(rows.first, rows.count));
-  network_.apply_output_derivative(workspace_, rows);
+void StepGraph<T>::forward(std::size_t node) {
+  if (products_only_) return forward_products(node);
+  LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(node));
+  const RowRange rows = plan_.node_rows(node, x_.rows);
+  if (rows.count > 0) network_.forward(state_.parameters.data(), x_, workspace_, rows);
+  const std::size_t first = node * plan_.shards_per_node;
+  for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s) {
+    const RowRange own = plan_.shard(s, x_.rows);
+    const MatrixView<T> delta = workspace_.delta.back().view().row_range(own.first, own.count);
+    loss_sums_[s] = own.count == 0 ? 0
+                                   : loss_and_delta<T>(loss_, network_.output(workspace_, own),
+                                                       y_.row_range(own.first, own.count), delta_scale_, delta);
+  }
+  if (rows.count > 0) network_.apply_output_derivative(workspace_, rows);
   clock.lap(Phase::kForward);
 }
 
@@ -225,7 +230,7 @@ void StepGraph<T>::both_passes(std::size_t shard, std::size_t worker) {
   NarrowWorkspace<T>& workspace = *narrow_workspaces_[worker];
   T* const own = shard_gradients_[shard].data();
   if (products_only_) return narrow_.products(state_.parameters.data(), workspace, rows.count, own);
-  LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
+  LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(shard));
   narrow_.forward(state_.parameters.data(), x_.row_range(rows.first, rows.count), workspace);
   loss_sums_[shard] = narrow_.loss_and_delta(loss_, y_.row_range(rows.first, rows.count), delta_scale_, workspace);
   if (!std::isfinite(loss_sums_[shard])) not_finite_[shard] = narrow_.first_not_finite(workspace, rows.count);
@@ -240,14 +245,14 @@ T* StepGraph<T>::shard_gradient(std::size_t layer, std::size_t shard) {
 }
 
 template <class T>
-void StepGraph<T>::backward(std::size_t shard, std::size_t layer) {
-  if (products_only_) return backward_products(shard, layer);
-  LapClock clock(times_ == nullptr ? nullptr : &times_->shard(shard));
-  const RowRange rows = plan_.shard(shard, x_.rows);
+void StepGraph<T>::backward(std::size_t node, std::size_t layer) {
+  if (products_only_) return backward_products(node, layer);
+  LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(node));
+  const RowRange rows = plan_.node_rows(node, x_.rows);
   if (rows.count == 0) return;
-  if (plan_.reductions[layer] == Reduction::kShardGradients) {
+  if (plan_.reductions[layer] == Reduction::kShardGradients) {  // then each node has one shard
     const LayerLayout& shape = network_.layout().layer(layer);
-    T* const own = shard_gradient(layer, shard);
+    T* const own = shard_gradient(layer, node);
     network_.gradient(layer, x_, workspace_, rows, 0, {own, shape.units, shape.inputs},
                       own + (shape.bias_offset - shape.weight_offset));
   }
@@ -299,19 +304,18 @@ bool StepGraph<T>::update_units(const Tile& tile, std::size_t done, std::size_t 
 }
 
 template <class T>
-void StepGraph<T>::forward_products(std::size_t shard) {
-  const RowRange rows = plan_.shard(shard, x_.rows);
+void StepGraph<T>::forward_products(std::size_t node) {
+  const RowRange rows = plan_.node_rows(node, x_.rows);
   for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
     network_.forward_product(state_.parameters.data(), l, x_, workspace_, rows);
 }
 
 template <class T>
-void StepGraph<T>::backward_products(std::size_t shard, std::size_t layer) {
-  const RowRange rows = plan_.shard(shard, x_.rows);
+void StepGraph<T>::backward_products(std::size_t node, std::size_t layer) {
+  const RowRange rows = plan_.node_rows(node, x_.rows);
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
-    network_.gradient_product(layer, x_, workspace_, rows, 0,
-                              {shard_gradient(layer, shard), shape.units, shape.inputs});
+    network_.gradient_product(layer, x_, workspace_, rows, 0, {shard_gradient(layer, node), shape.units, shape.inputs});
   }
   if (layer > 0) network_.delta_product(state_.parameters.data(), layer, workspace_, rows);
 }

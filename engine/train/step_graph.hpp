@@ -78,15 +78,15 @@ class StepGraph {
   };
 
   // The verbs of the step; each is the body of one kind of node.
-  void forward(std::size_t shard);
-  void backward(std::size_t shard, std::size_t layer);
+  void forward(std::size_t node);
+  void backward(std::size_t node, std::size_t layer);
   void both_passes(std::size_t shard, std::size_t worker);
   void update(std::size_t layer, std::size_t tile, std::size_t worker);
   void update_all();
 
   // The same for run_products().
-  void forward_products(std::size_t shard);
-  void backward_products(std::size_t shard, std::size_t layer);
+  void forward_products(std::size_t node);
+  void backward_products(std::size_t node, std::size_t layer);
   void update_products(const Tile& tile, std::size_t worker);
 
   void fire();

@@ -9,7 +9,7 @@
 namespace gradloom {
 namespace {
 
-// Threads that a plan makes room for. A constant, not the machine's: plans must not depend on threads.
+// Threads that a plan makes room for. A constant, not the machine's: shards must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
 // Pieces of work for each thread where cuts are free: the fewer, the more is shared in a piece. The last tiles of a
@@ -37,8 +37,8 @@ constexpr std::size_t kMostShardRows = 1024;
 // CBLAS products of fewer rows waste the vector units.
 constexpr std::size_t kRowMultiple = 16;
 
-// Panels are read once for each 6 rows; a few times that many are worth a node.
-constexpr std::size_t kFewestPanelRows = 12;
+// Rows of a shard that is one of many: nodes take several of them.
+constexpr std::size_t kFewestPanelRows = 8;
 
 // Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
 // vector would cost as much as the products; of more the activations would leave the first-level caches.
@@ -123,14 +123,11 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
 
 // With panels, cuts leave no trace in the bits: fewer, larger pieces for few threads. What reads or packs B for a piece
 // is then shared by more rows of it.
-void suit_threads(StepPlan& plan, const ParameterLayout& layout, bool may_cut_rows, std::size_t threads) {
+void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t threads) {
   const auto pieces = [&](std::size_t each) { return threads == 1 ? 1 : std::min(threads * each, kParallelism); };
   const auto is_whole = [](Reduction r) { return r == Reduction::kWholeMinibatch; };
-  if (may_cut_rows && std::ranges::all_of(plan.reductions, is_whole)) {
-    const std::size_t shards = std::min(pieces(kPiecesPerThread), plan.shards);
-    plan.shard_rows = std::min(divide_up(plan.batch_rows, shards), kMostShardRows);
-    plan.shards = divide_up(plan.batch_rows, plan.shard_rows);
-  }
+  if (std::ranges::all_of(plan.reductions, is_whole))
+    plan.shards_per_node = divide_up(plan.shards, std::min(pieces(kPiecesPerThread), plan.shards));
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (!is_whole(plan.reductions[l])) continue;
     const std::size_t wanted = pieces(l == 0 ? kLastPiecesPerThread : kPiecesPerThread);
@@ -147,6 +144,11 @@ RowRange StepPlan::shard(std::size_t s, std::size_t rows) const {
   return {first, std::min(shard_rows, rows - first)};
 }
 
+RowRange StepPlan::node_rows(std::size_t n, std::size_t rows) const {
+  const std::size_t first = std::min(rows, n * shards_per_node * shard_rows);
+  return {first, std::min(shards_per_node * shard_rows, rows - first)};
+}
+
 StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products,
                    std::size_t threads) {
   StepPlan plan;
@@ -156,8 +158,9 @@ StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::s
       shard_rows == 0 ? choose_shard_rows(plan.passes, layout, batch_rows) : std::min(shard_rows, batch_rows);
   plan.shards = divide_up(batch_rows, plan.shard_rows);
   for (std::size_t l = 0; l < layout.depth(); ++l) plan_layer(plan, layout, l);
-  if (plan.passes == Passes::kPanels) suit_threads(plan, layout, shard_rows == 0, threads);
-  plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops;
+  if (plan.passes == Passes::kPanels) suit_threads(plan, layout, threads);
+  plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops &&
+                         (plan.passes != Passes::kNarrow || plan.shards > 1);
   return plan;
 }
 

@@ -35,19 +35,24 @@ struct Tile {
 
 /// How one step is cut into work. Whatever leaves a trace in the bits is a function of the network's and the
 /// minibatch's shape alone, never of the number of threads, so that results do not depend on threads either: passes,
-/// reductions, and the shards wherever a layer adds up gradients of shards or CBLAS multiplies. Other cuts suit the
+/// reductions, shards (a loss is summed shard by shard), and with CBLAS or by shards every cut. Other cuts suit the
 /// threads.
 struct StepPlan {
   Passes passes = Passes::kBlas;
   std::size_t batch_rows = 0;            ///< of a full minibatch
   std::size_t shard_rows = 0;            ///< of every shard but the last
   std::size_t shards = 0;                ///< of a full minibatch; the last, smaller one fills fewer
+  std::size_t shards_per_node = 1;       ///< that go through a layer as one product
   std::vector<Reduction> reductions;     ///< for each layer
   std::vector<std::vector<Tile>> tiles;  ///< for each layer, in unit order
   bool worth_spreading = false;          ///< false: the step is too little work to be handed to several threads
 
   /// Rows of shard s in a minibatch of `rows` rows; none where the minibatch ends before it.
   [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
+  /// Nodes that shards are handed to, node n those from n * shards_per_node on.
+  [[nodiscard]] std::size_t row_nodes() const { return (shards + shards_per_node - 1) / shards_per_node; }
+  /// Rows of node n's shards; none where the minibatch ends before it.
+  [[nodiscard]] RowRange node_rows(std::size_t n, std::size_t rows) const;
 };
 
 /// Plans steps of `batch_rows` rows for that many threads. shard_rows 0: chosen by cost. Products::kAuto looks at the

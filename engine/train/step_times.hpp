@@ -17,8 +17,8 @@ constexpr std::size_t kPhases = 4;
 /// Seconds for each phase, by its number.
 using PhaseSeconds = std::array<double, kPhases>;
 
-/// Where the nodes of a step put the seconds that they take: a slot for every shard and for every tile, so that none
-/// is written by two nodes at once. No lock, no allocation after construction.
+/// Where the nodes of a step put the seconds that they take: a slot for every node of rows and for every tile, so that
+/// none is written by two nodes at once. No lock, no allocation after construction.
 class StepTimes {
  public:
   struct alignas(64) Slot {  // a cache line: slots are written by different threads
@@ -30,7 +30,7 @@ class StepTimes {
     slots_.resize(first_tile_.back());
   }
 
-  [[nodiscard]] Slot& shard(std::size_t s) { return slots_[s]; }
+  [[nodiscard]] Slot& row_node(std::size_t n) { return slots_[n]; }
   [[nodiscard]] Slot& tile(std::size_t layer, std::size_t t) { return slots_[first_tile_[layer] + t]; }
 
   /// Over all slots: thread-seconds since construction. Not while a step runs.

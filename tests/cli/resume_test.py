@@ -31,6 +31,15 @@ class SameBits(CliTest):
         for threads in (2, 3, 8, 64):
             self.assert_same_bits(first, self.train(f"run-{threads}", f"--train.threads={threads}"))
 
+    def test_threads_of_a_wide_network(self):
+        """A loss is summed the same way whatever the threads: /progress holds the sum, in the middle of an epoch too."""
+        self.regression(EXTRA)
+        options = ("--model.layer=90 tanh", "--model.layer=80 relu", "--model.layer=1 linear", "--train.batch-size=40",
+                   "--train.max-steps=7")
+        first = self.train("one", "--train.threads=1", *options)
+        for threads in (2, 3, 16):
+            self.assert_same_bits(first, self.train(f"run-{threads}", f"--train.threads={threads}", *options))
+
     def test_threads_in_float64_with_many_shards(self):
         self.regression(EXTRA)
         options = ("--model.precision=float64", "--train.batch-size=64", "--train.shard-rows=8", "--data.shuffle=none")

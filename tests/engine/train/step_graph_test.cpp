@@ -129,6 +129,7 @@ StepPlan plan_with(const ParameterLayout& layout, std::size_t rows, std::size_t 
   plan.worth_spreading = true;
   plan.passes = way.passes;
   for (auto& r : plan.reductions) r = way.reduction;
+  if (way.reduction == Reduction::kShardGradients) plan.shards_per_node = 1;  // a gradient for each shard
   for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer; panels want multiples of 16
     const std::size_t units = layout.layer(l).units;
     const std::size_t first = way.passes == Passes::kPanels ? units / 2 / 16 * 16 : units / 2;
@@ -197,6 +198,42 @@ TEMPLATE_TEST_CASE("with panels, how rows and units are cut leaves no trace in t
   const auto expected = train<TestType>(job, uncut, 1);
   for (const std::size_t shard_rows : {1, 5, 32, 200})
     CHECK(same_bits(train<TestType>(job, plan_with(job, shard_rows, way), 2).parameters, expected.parameters));
+}
+
+// Parameters and losses of five steps planned for so many threads, run on as many.
+std::pair<AlignedBuffer<float>, std::vector<double>> train_as_planned(const Job& job, Products products,
+                                                                      std::size_t threads) {
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  const Sgd<float> optimizer(job.optimizer);
+  TrainingState<float> state = fresh_state<float>(layout, optimizer);
+  Arena arena(threads);
+  StepGraph<float> step(network, Loss::kMse, optimizer, plan_step(layout, job.rows, 0, products, threads), state,
+                        arena);
+  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  std::vector<double> losses;
+  for (std::uint64_t k = 1; k <= 5; ++k) {
+    const std::size_t rows = k == 3 ? job.rows / 3 : job.rows;
+    losses.push_back(step.run(x.view().row_range(0, rows), y.view().row_range(0, rows), {0.1, k}, dropout_of(k)));
+  }
+  return {state.parameters, losses};
+}
+
+TEST_CASE("plans for any number of threads give the same parameters and losses", "[train][threads]") {
+  const auto products = GENERATE(Products::kPanels, Products::kBlas);
+  Job wide;
+  wide.layers = {{200, Activation::kTanh}, {90, Activation::kRelu}, {7, Activation::kLinear}};
+  wide.inputs = 70;
+  Job narrow;
+  narrow.rows = 1100;
+  const Job job = GENERATE_COPY(wide, narrow);
+  const auto one = train_as_planned(job, products, 1);
+  for (const std::size_t threads : kThreadCounts) {
+    const auto many = train_as_planned(job, products, threads);
+    CHECK(same_bits(many.first, one.first));
+    CHECK(many.second == one.second);
+  }
 }
 
 TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multiply and add at once", "[train]", float,
@@ -368,6 +405,12 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
       const ParameterLayout layout(layers.size() == 4 ? 3 : 784, layers);
       for (const std::size_t shard_rows : {0, 1, 5, 64, 100000}) {
         const StepPlan plan = plan_step(layout, batch, shard_rows, products, threads);
+        const StepPlan for_one = plan_step(layout, batch, shard_rows, products, 1);
+        REQUIRE(plan.shard_rows == for_one.shard_rows);
+        REQUIRE(plan.reductions == for_one.reductions);
+        std::size_t in_nodes = 0;
+        for (std::size_t n = 0; n < plan.row_nodes(); ++n) in_nodes += plan.node_rows(n, batch).count;
+        REQUIRE(in_nodes == batch);
         std::size_t next = 0;
         for (std::size_t s = 0; s < plan.shards; ++s) {
           const RowRange rows = plan.shard(s, batch);
