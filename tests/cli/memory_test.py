@@ -1,0 +1,73 @@
+"""The memory that training takes at most: what `gradloom bench` promises for the config, against the peak resident size."""
+
+import json
+import os
+import subprocess
+import unittest
+
+from support import PROGRAM, CliTest
+
+CONFIG = """[data]
+train = data.h5
+{data}
+[model]
+{layers}
+[train]
+loss = mse
+batch-size = {batch}
+max-steps = 12
+[optimizer]
+learning-rate = 0.0001
+momentum = {momentum}
+[checkpoint]
+every-steps = 3
+"""
+
+
+class Memory(CliTest):
+    def write_set(self, rows, features):
+        """By another process: what this one ever held would count as its children's, which are forks of it."""
+        self.run_program("generate", "teacher", "--rows", rows, "--features", features, "--output", "data.h5")
+
+    def config(self, layers, batch=64, momentum=0.0, data=""):
+        lines = "\n".join(f"layer = {layer}" for layer in layers)
+        self.write("c.ini", CONFIG.format(layers=lines, batch=batch, momentum=momentum, data=data))
+
+    def promised(self):
+        out, _ = self.run_program("bench", "c.ini", "--steps", "3", "--json")
+        memory = json.loads(out)["memory_bytes"]
+        self.assertLessEqual(memory["peak_resident"], memory["promised"])
+        return memory["promised"]
+
+    def peak(self, *arguments):
+        """Peak resident bytes of one session, the processes that it starts included one by one."""
+        process = subprocess.Popen([PROGRAM, "train", "c.ini", "--quiet", *arguments], cwd=self.folder)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0)
+        return usage.ru_maxrss * 1024
+
+    def assert_within(self, *arguments):
+        promised = self.promised()
+        self.assertLessEqual(self.peak(*arguments), promised)
+        self.assertLessEqual(self.peak("--resume", "--train.max-steps=20", *arguments), promised)
+
+    def test_wide_network(self):
+        """Checkpoints are written while it trains: the state stands in memory once more."""
+        self.write_set(2000, 64)
+        self.config(["3000 relu", "3000 relu", "1 linear"])
+        self.assert_within()
+
+    def test_wide_network_with_momentum(self):
+        self.write_set(2000, 64)
+        self.config(["2500 relu", "2500 relu", "1 linear"], momentum=0.9)
+        self.assert_within()
+
+    def test_large_set(self):
+        self.write_set(400_000, 100)
+        self.config(["32 tanh", "1 linear"], batch=256)
+        self.assert_within()
+
+
+if __name__ == "__main__":
+    unittest.main()
