@@ -90,11 +90,11 @@ void add_train(Rows& rows) {
   rows.push_back(or_auto(GRADLOOM_MEMBER(train.shard_rows),
                          integer_option({"train.shard-rows", "Rows in a shard of a minibatch."}, {1, 1'000'000'000},
                                         GRADLOOM_MEMBER(train.shard_rows))));
-  rows.push_back(choice_option<Products>(
-      {"train.products",
-       "Matrix products of training: Gradloom's own (panels), whose bits depend on no core type, or OpenBLAS's (blas); "
-       "auto takes its own where the machine has a fused multiply-add."},
-      GRADLOOM_MEMBER(train.products)));
+  rows.push_back(choice_option<Products>({"train.products",
+                                          "Matrix products of the steps: Gradloom's own (panels), the same bits on "
+                                          "every machine with a fused multiply-add, "
+                                          "or OpenBLAS's (blas); auto takes its own where the machine has one."},
+                                         GRADLOOM_MEMBER(train.products)));
   rows.push_back(
       or_auto(GRADLOOM_MEMBER(train.threads),
               integer_option({"train.threads", "Threads; auto takes every core allowed to the process.", kFree},
