@@ -147,10 +147,10 @@ void File::append_rows(const std::string& path, MatrixView<const T> rows) {
   set.rows += rows.rows;
 }
 
-#define GRADLOOM_INSTANTIATE(T)                                                               \
-  template void File::write<T>(const std::string&, std::span<const std::uint64_t>, const T*); \
+#define GRADLOOM_INSTANTIATE(T)                                                                \
+  template void File::write<T>(const std::string&, std::span<const std::uint64_t>, const T*);  \
   template std::uint64_t File::reserve<T>(const std::string&, std::span<const std::uint64_t>); \
-  template void File::create_rows<T>(const std::string&, const RowsOptions&);                 \
+  template void File::create_rows<T>(const std::string&, const RowsOptions&);                  \
   template void File::append_rows<T>(const std::string&, MatrixView<const T>)
 GRADLOOM_INSTANTIATE(float);
 GRADLOOM_INSTANTIATE(double);

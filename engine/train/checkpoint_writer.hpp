@@ -19,8 +19,8 @@
 namespace gradloom {
 
 /// Writes snapshots into the run folder's checkpoints, keeps best.h5, prunes. A save copies the state into the image of
-/// a file and returns; a thread of the writer's own does the rest, one checkpoint at a time: a save that comes too early
-/// waits. How a write ended is told to the observer by the thread that trains, after its next step.
+/// a file and returns; a thread of the writer's own does the rest, one checkpoint at a time: a save that comes too
+/// early waits. How a write ended is told to the observer by the thread that trains, after its next step.
 ///
 /// Memory: one image, from the first save on. It goes in finish() and recall(). A second one is held for as long as the
 /// best epoch waits.

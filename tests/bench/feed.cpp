@@ -1,12 +1,13 @@
 // What a row costs the gathering thread: its number (the permutation), its copy, and both as the feed hands them out.
 // Times are for a row ("items" are rows). Arguments: rows of the set, features; one target column.
 
+#include "engine/data/feed.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <numeric>
 #include <vector>
 
-#include "engine/data/feed.hpp"
 #include "engine/data/gather.hpp"
 
 namespace {
