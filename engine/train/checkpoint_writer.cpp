@@ -93,7 +93,7 @@ void CheckpointWriter<T>::save(const TrainingState<T>& state, const Progress& pr
 template <class T>
 std::string CheckpointWriter<T>::await_image() {
   std::unique_lock lock(mutex_);
-  if (!image_ && !image_wanted_) {
+  if (!image_wanted_ && !image_) {  // in this order: while one is being made, image_ is the other thread's
     image_wanted_ = true;
     changed_.notify_all();
   }
