@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/core/thread_sanitizer.hpp"
+
 namespace gradloom {
 
 std::size_t allowed_cores() {
@@ -36,7 +38,14 @@ void Arena::run_erased(void (*call)(void*), void* work) {
 }
 
 void Arena::for_each(std::size_t count, const std::function<void(std::size_t)>& body) {
-  impl_->arena.execute([&] { tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner{}); });
+  const auto ordered = [&](std::size_t i) {
+    take_over(this);
+    body(i);
+    hand_over(this);
+  };
+  hand_over(this);
+  impl_->arena.execute([&] { tbb::parallel_for(std::size_t{0}, count, ordered, tbb::simple_partitioner{}); });
+  take_over(this);
 }
 
 }  // namespace gradloom

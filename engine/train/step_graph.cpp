@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/core/thread_sanitizer.hpp"
 #include "engine/linalg/kernels.hpp"
 #include "engine/nn/loss.hpp"
 
@@ -59,7 +60,11 @@ StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()),
 template <class T>
 template <class Body>
 std::unique_ptr<Node> StepGraph<T>::Nodes::node(const Body& body) {
-  return std::make_unique<Node>(graph, [body](const continue_msg&) { body(); });
+  return std::make_unique<Node>(graph, [this, body](const continue_msg&) {
+    take_over(this);
+    body();
+    hand_over(this);
+  });
 }
 
 template <class T>
@@ -181,8 +186,10 @@ void StepGraph<T>::fire() {
   } else {
     arena_.run([this] {
       try {
+        hand_over(nodes_.get());
         nodes_->minibatch.try_put(continue_msg{});
         nodes_->graph.wait_for_all();
+        take_over(nodes_.get());
       } catch (...) {  // a node threw: make the graph ready for another run, and pass the exception on
         nodes_->graph.reset();
         throw;

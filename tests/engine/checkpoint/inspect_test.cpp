@@ -87,7 +87,7 @@ TEST_CASE("a data set is described with its statistics", "[inspect]") {
   CHECK(verify(folder / "d.h5").find("4 rows, 2 features, 1 targets") != std::string::npos);
 }
 
-TEST_CASE("of a set of millions of columns the first are described", "[inspect]") {
+TEST_CASE("of a set of millions of columns the first are described", "[inspect][slow]") {
   const testing::TemporaryFolder folder;
   const std::array<std::uint64_t, 2> shape{1, 200'005};
   const std::vector<float> row(shape[1], 2.5F);

@@ -48,7 +48,7 @@ Seen run(const Dataset<float>& data, const FeedOptions& options) {
 
 }  // namespace
 
-TEST_CASE("an epoch hands out every row once, the last minibatch what is left", "[data]") {
+TEST_CASE("an epoch hands out every row once, the last minibatch what is left", "[data][threads]") {
   const auto data = numbered(1003);
   for (const Shuffle shuffle : {Shuffle::kFull, Shuffle::kNone}) {
     for (const std::size_t ahead : {0, 1, 3}) {
@@ -63,14 +63,14 @@ TEST_CASE("an epoch hands out every row once, the last minibatch what is left", 
   }
 }
 
-TEST_CASE("the order does not depend on gathering ahead", "[data]") {
+TEST_CASE("the order does not depend on gathering ahead", "[data][threads]") {
   const auto data = numbered(10007);
   const Seen inline_order = run(data, {64, Shuffle::kFull, 3, 0, 0, 0, 2});
   CHECK(run(data, {64, Shuffle::kFull, 3, 1, 0, 0, 2}) == inline_order);
   CHECK(run(data, {64, Shuffle::kFull, 3, 4, 0, 0, 2}) == inline_order);
 }
 
-TEST_CASE("a feed goes on in the middle of an epoch with the same minibatches", "[data]") {
+TEST_CASE("a feed goes on in the middle of an epoch with the same minibatches", "[data][threads]") {
   const auto data = numbered(10007);
   const Seen whole = run(data, {64, Shuffle::kFull, 3, 2, 0, 0, 3});
   for (const std::uint64_t from : {1, 63, 64, 65, 156}) {
@@ -82,7 +82,7 @@ TEST_CASE("a feed goes on in the middle of an epoch with the same minibatches", 
   }
 }
 
-TEST_CASE("a feed may be dropped while it gathers", "[data]") {
+TEST_CASE("a feed may be dropped while it gathers", "[data][threads]") {
   const auto data = numbered(100000);
   for (int i = 0; i < 20; ++i) {
     MinibatchFeed<float> feed(data, {16, Shuffle::kFull, 1, 2, 0, 0, 100});
@@ -90,7 +90,7 @@ TEST_CASE("a feed may be dropped while it gathers", "[data]") {
   }
 }
 
-TEST_CASE("a minibatch of all rows is the set itself", "[data]") {
+TEST_CASE("a minibatch of all rows is the set itself", "[data][threads]") {
   for (const std::size_t batch : {5, 1000}) {
     const auto data = numbered(5);
     const Seen seen = run(data, {batch, Shuffle::kFull, 1, 2, 0, 0, 3});
@@ -101,7 +101,7 @@ TEST_CASE("a minibatch of all rows is the set itself", "[data]") {
   }
 }
 
-TEST_CASE("rows of any width are gathered", "[data]") {
+TEST_CASE("rows of any width are gathered", "[data][threads]") {
   for (const std::size_t features : {1, 2, 3, 7, 15, 16, 17, 40, 300})
     for (const std::size_t targets : {1, 2, 5}) {
       Dataset<double> data;
@@ -119,7 +119,7 @@ TEST_CASE("rows of any width are gathered", "[data]") {
     }
 }
 
-TEST_CASE("groups are bounded by rows and by bytes", "[data]") {
+TEST_CASE("groups are bounded by rows and by bytes", "[data][threads]") {
   FeedOptions options;
   options.batch_size = 32;
   const FeedPlan narrow = plan_feed(1'000'000, 16, options);

@@ -166,7 +166,7 @@ TEST_CASE("Shapes of no element, and filters twice over, do not promise for noth
   CHECK_THAT(refusal("twice"), has_text("/twice is deflated more than once"));
 }
 
-TEST_CASE("Groups that hold each other without an end are given up", "[hdf5]") {
+TEST_CASE("Groups that hold each other without an end are given up", "[hdf5][slow]") {
   const TemporaryFolder folder;
   {
     const RawHdf5 raw(folder / "a.h5");
@@ -180,7 +180,7 @@ TEST_CASE("Groups that hold each other without an end are given up", "[hdf5]") {
              has_text("a.h5: cannot be read: the HDF5 library takes more processor time than its size explains"));
 }
 
-TEST_CASE("A whole set in chunks of one element is read", "[hdf5]") {
+TEST_CASE("A whole set in chunks of one element is read", "[hdf5][slow]") {
   const TemporaryFolder folder;
   constexpr hsize_t kRows = 100000;
   {

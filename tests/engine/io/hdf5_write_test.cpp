@@ -265,7 +265,7 @@ constexpr std::size_t kOpenings = 20;
 constexpr std::size_t kOpenings = 200;
 #endif
 
-TEST_CASE("A file that is replaced while it is opened is the one or the other", "[hdf5]") {
+TEST_CASE("A file that is replaced while it is opened is the one or the other", "[hdf5][threads]") {
   const TemporaryFolder folder;
   for (const std::uint64_t rows : {10, 1000}) {  // their elements begin at different places
     const std::vector<double> values(rows, static_cast<double>(rows));
@@ -298,7 +298,7 @@ TEST_CASE("A file that is replaced while it is opened is the one or the other", 
   CHECK(mixed == 0);
 }
 
-TEST_CASE("Files are opened while another thread writes one in memory", "[hdf5]") {
+TEST_CASE("Files are opened while another thread writes one in memory", "[hdf5][threads]") {
   const TemporaryFolder folder;
   const std::vector<std::uint64_t> shape{1000};
   const std::vector<double> values(1000, 0.5);

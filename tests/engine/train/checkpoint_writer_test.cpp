@@ -88,7 +88,8 @@ class FullDisk final : public sys::FaultPlan {
 
 }  // namespace
 
-TEST_CASE("a save returns while its checkpoint is being written, with the state as it was", "[checkpoint writer]") {
+TEST_CASE("a save returns while its checkpoint is being written, with the state as it was",
+          "[checkpoint writer][threads]") {
   Scene scene;
   {
     HeldRename held;
@@ -109,7 +110,7 @@ TEST_CASE("a save returns while its checkpoint is being written, with the state 
   CHECK(scene.run->checkpoints().steps() == std::vector<std::uint64_t>{2});
 }
 
-TEST_CASE("a write that fails is told, and leaves what stood", "[checkpoint writer]") {
+TEST_CASE("a write that fails is told, and leaves what stood", "[checkpoint writer][threads]") {
   Scene scene;
   scene.save(1);
   scene.writer->settle();
@@ -131,7 +132,7 @@ TEST_CASE("a write that fails is told, and leaves what stood", "[checkpoint writ
   CHECK(scene.writer->safe_step() == 4);
 }
 
-TEST_CASE("the best epoch outlives a write that fails", "[checkpoint writer]") {
+TEST_CASE("the best epoch outlives a write that fails", "[checkpoint writer][threads]") {
   Scene scene;
   {
     const FullDisk full;
@@ -151,7 +152,7 @@ TEST_CASE("the best epoch outlives a write that fails", "[checkpoint writer]") {
   }
 }
 
-TEST_CASE("a run does not end well without its last checkpoint", "[checkpoint writer]") {
+TEST_CASE("a run does not end well without its last checkpoint", "[checkpoint writer][threads]") {
   Scene scene;
   const FullDisk full;
   scene.save(5);
@@ -160,14 +161,14 @@ TEST_CASE("a run does not end well without its last checkpoint", "[checkpoint wr
   CHECK(scene.watch.warnings.empty());  // the error says it
 }
 
-TEST_CASE("by checkpoint.on-error a write that fails ends the run", "[checkpoint writer]") {
+TEST_CASE("by checkpoint.on-error a write that fails ends the run", "[checkpoint writer][threads]") {
   Scene scene(OnError::kStop);
   const FullDisk full;
   scene.save(5);
   CHECK_THAT(message_of<FileError>([&] { scene.writer->settle(); }), has_text("(checkpoint.on-error = stop)"));
 }
 
-TEST_CASE("a diverged run goes back past a damaged checkpoint, and says so", "[checkpoint writer]") {
+TEST_CASE("a diverged run goes back past a damaged checkpoint, and says so", "[checkpoint writer][threads]") {
   Scene scene;
   scene.config.checkpoint.every_steps = 1;
   scene.config.checkpoint.keep_last = 3;
@@ -193,7 +194,7 @@ TEST_CASE("a diverged run goes back past a damaged checkpoint, and says so", "[c
   CHECK_NOTHROW(scene.writer->finish());
 }
 
-TEST_CASE("best.h5 of an epoch that is not the best is set aside", "[checkpoint writer]") {
+TEST_CASE("best.h5 of an epoch that is not the best is set aside", "[checkpoint writer][threads]") {
   Scene scene;
   scene.save(1, true);
   scene.writer->finish();
@@ -210,7 +211,7 @@ TEST_CASE("best.h5 of an epoch that is not the best is set aside", "[checkpoint 
   CHECK_FALSE(fs::exists(scene.folder / "run/checkpoints/best.h5"));
 }
 
-TEST_CASE("a log that cannot be written is told once and loses no line", "[checkpoint writer]") {
+TEST_CASE("a log that cannot be written is told once and loses no line", "[checkpoint writer][threads]") {
   Scene scene;
   {
     const FullDisk full;

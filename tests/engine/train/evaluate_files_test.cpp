@@ -69,7 +69,7 @@ std::vector<std::string> lines_of(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("predictions of a file are the model's, in HDF5 and in CSV", "[evaluate_files]") {
+TEST_CASE("predictions of a file are the model's, in HDF5 and in CSV", "[evaluate_files][threads]") {
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});
@@ -91,7 +91,7 @@ TEST_CASE("predictions of a file are the model's, in HDF5 and in CSV", "[evaluat
   CHECK(equal);
 }
 
-TEST_CASE("a classifier writes probabilities and labels", "[evaluate_files]") {
+TEST_CASE("a classifier writes probabilities and labels", "[evaluate_files][threads]") {
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", classifier({"red", "green, light", "blue"}));
   write_data(folder / "data.h5", 2, {});
@@ -118,7 +118,7 @@ TEST_CASE("a classifier writes probabilities and labels", "[evaluate_files]") {
   CHECK(lines[1].ends_with(label(0, 0) == 1 ? "\"green, light\"" : label(0, 0) == 0 ? ",red" : ",blue"));
 }
 
-TEST_CASE("a binary classifier's probability is that of class 1", "[evaluate_files]") {
+TEST_CASE("a binary classifier's probability is that of class 1", "[evaluate_files][threads]") {
   const testing::TemporaryFolder folder;
   auto c = classifier({});
   const std::vector<LayerSpec> layers = {{1, Activation::kLinear}};
@@ -137,7 +137,7 @@ TEST_CASE("a binary classifier's probability is that of class 1", "[evaluate_fil
   CHECK(lines[1] == "0.5,0");  // feature(0, 0) = 0: a probability of one half is not over it
 }
 
-TEST_CASE("evaluation restores units and reads several files as one", "[evaluate_files]") {
+TEST_CASE("evaluation restores units and reads several files as one", "[evaluate_files][threads]") {
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});
@@ -156,7 +156,7 @@ TEST_CASE("evaluation restores units and reads several files as one", "[evaluate
   CHECK(two.loss == Approx(one.loss).epsilon(1e-12));
 }
 
-TEST_CASE("what cannot be evaluated or predicted is refused with its place", "[evaluate_files]") {
+TEST_CASE("what cannot be evaluated or predicted is refused with its place", "[evaluate_files][threads]") {
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "wide.h5", 5, Matrix<double>(kRows, 1, 0.0));
@@ -180,7 +180,7 @@ TEST_CASE("what cannot be evaluated or predicted is refused with its place", "[e
     CHECK(entry.path().filename().string().find(".tmp-") == std::string::npos);
 }
 
-TEST_CASE("predictions replace neither their sources nor what is no file", "[evaluate_files]") {
+TEST_CASE("predictions replace neither their sources nor what is no file", "[evaluate_files][threads]") {
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});

@@ -56,7 +56,7 @@ Matrix<double> predict(const Case& c, Loss loss, const Standardization& s, std::
 
 }  // namespace
 
-TEST_CASE("predictions are the network's outputs in the target's units", "[evaluator]") {
+TEST_CASE("predictions are the network's outputs in the target's units", "[evaluator][threads]") {
   const Case c = make_case();
   const Standardization s{{}, {}, {10, -1}, {2, 0.5}};
   const Matrix<double> plain = predict(c, Loss::kMse, {}, 2), restored = predict(c, Loss::kMse, s, 2);
@@ -71,7 +71,7 @@ TEST_CASE("predictions are the network's outputs in the target's units", "[evalu
   CHECK(difference < 1e-13);  // about ten operations on numbers of size 10
 }
 
-TEST_CASE("cross-entropies predict probabilities", "[evaluator]") {
+TEST_CASE("cross-entropies predict probabilities", "[evaluator][threads]") {
   const Case c = make_case();
   const Matrix<double> categorical = predict(c, Loss::kCategoricalCrossEntropy, {}, 1);
   const Matrix<double> binary = predict(c, Loss::kBinaryCrossEntropy, {}, 1);
@@ -85,7 +85,7 @@ TEST_CASE("cross-entropies predict probabilities", "[evaluator]") {
   CHECK(difference < 1e-14);
 }
 
-TEST_CASE("loss and metrics are those of all rows at once", "[evaluator]") {
+TEST_CASE("loss and metrics are those of all rows at once", "[evaluator][threads]") {
   const Case c = make_case();
   const Standardization s{{}, {}, {10, -1}, {2, 0.5}};
   Arena arena(2);
@@ -103,7 +103,7 @@ TEST_CASE("loss and metrics are those of all rows at once", "[evaluator]") {
   CHECK(*m.mae == Approx(absolute / terms).epsilon(1e-12));
 }
 
-TEST_CASE("one, two and four threads give the same bits", "[evaluator]") {
+TEST_CASE("one, two and four threads give the same bits", "[evaluator][threads]") {
   const Case c = make_case();
   std::vector<Metrics> metrics;
   std::vector<Matrix<double>> predictions;

@@ -22,7 +22,7 @@ double naive_prediction(const Model<double>& model, const Standardization& s, do
 
 }  // namespace
 
-TEST_CASE("a model loads from a checkpoint and predicts raw rows in the target's units", "[model]") {
+TEST_CASE("a model loads from a checkpoint and predicts raw rows in the target's units", "[model][threads]") {
   const testing::TemporaryFolder folder;
   const auto c = sample_checkpoint<double>();
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(c)));
@@ -42,7 +42,7 @@ TEST_CASE("a model loads from a checkpoint and predicts raw rows in the target's
   CHECK(model.predict(MatrixView<const double>(wide, 0, 2)).rows() == 0);
 }
 
-TEST_CASE("a model refuses another width and another precision", "[model]") {
+TEST_CASE("a model refuses another width and another precision", "[model][threads]") {
   const testing::TemporaryFolder folder;
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(sample_checkpoint<float>())));
   const auto model = Model<float>::load(folder / "c.h5");

@@ -48,7 +48,7 @@ std::string refusal_of_fit(Dataset<double> training, const Dataset<double>* vali
 
 }  // namespace
 
-TEST_CASE("fit returns a model that predicts raw data in the target's units", "[train]") {
+TEST_CASE("fit returns a model that predicts raw data in the target's units", "[train][threads]") {
   Config config = small_config();
   config.train.epochs = 60;
   config.data.standardize = Standardize::kBoth;
@@ -63,7 +63,7 @@ TEST_CASE("fit returns a model that predicts raw data in the target's units", "[
   CHECK(error / spread < 0.05);  // the noise alone is 0.01 / 0.85 of the variance
 }
 
-TEST_CASE("fit returns the best epoch's model, whatever the checkpoint keys say", "[train]") {
+TEST_CASE("fit returns the best epoch's model, whatever the checkpoint keys say", "[train][threads]") {
   Config config = small_config();
   config.train.epochs = 12;
   config.optimizer.learning_rate = 0.3;  // rough enough that the last epoch is not the best
@@ -80,7 +80,7 @@ TEST_CASE("fit returns the best epoch's model, whatever the checkpoint keys say"
   CHECK(squares / 200 == Approx(best->valid->loss).epsilon(1e-12));
 }
 
-TEST_CASE("fit trains with dropout, and its model predicts without", "[train]") {
+TEST_CASE("fit trains with dropout, and its model predicts without", "[train][threads]") {
   Config config = small_config();
   config.model.layers[0].dropout = 0.5;
   const Model<double> model = fit<double>(config, samples<double>(300, 1));
@@ -102,7 +102,7 @@ TEST_CASE("fit trains with dropout, and its model predicts without", "[train]") 
   CHECK_THROWS_AS(fit<double>(config, samples<double>(300, 1)), ConfigError);
 }
 
-TEST_CASE("fit refuses data that no file could hold", "[train]") {
+TEST_CASE("fit refuses data that no file could hold", "[train][threads]") {
   CHECK_THAT(refusal_of_fit({}), has_text("training data"));
 
   auto short_y = samples<double>(10, 1);
@@ -118,7 +118,7 @@ TEST_CASE("fit refuses data that no file could hold", "[train]") {
   CHECK_THAT(refusal_of_fit(std::move(few_sources)), has_text("3 source_rows"));
 }
 
-TEST_CASE("fit refuses validation data that does not fit", "[train]") {
+TEST_CASE("fit refuses validation data that does not fit", "[train][threads]") {
   const auto refusal = [](Dataset<double> validation) { return refusal_of_fit(samples<double>(10, 1), &validation); };
   CHECK_THAT(refusal({}), has_text("validation data"));
 
@@ -135,7 +135,7 @@ TEST_CASE("fit refuses validation data that does not fit", "[train]") {
   CHECK_THAT(refusal(std::move(narrow)), has_text("3 features"));
 }
 
-TEST_CASE("a network that the machine cannot hold is refused before anything is allocated", "[train]") {
+TEST_CASE("a network that the machine cannot hold is refused before anything is allocated", "[train][threads]") {
   Config config = small_config();
   config.model.layers = {{10'000'000, Activation::kRelu}, {10'000'000, Activation::kRelu}, {1, Activation::kLinear}};
   const std::string message = message_of<ConfigError>([&] { fit<float>(config, samples<float>(50, 1)); });
@@ -143,7 +143,7 @@ TEST_CASE("a network that the machine cannot hold is refused before anything is 
   CHECK_THAT(message, has_text("GiB"));
 }
 
-TEST_CASE("fit trains one row, one layer, and networks of 30 layers", "[train]") {
+TEST_CASE("fit trains one row, one layer, and networks of 30 layers", "[train][threads]") {
   Config config = small_config();
   config.model.layers = {{1, Activation::kLinear}};
   config.train.batch_size = 1'000'000'000;
@@ -205,7 +205,7 @@ struct Run {
 
 }  // namespace
 
-TEST_CASE("a run outlives a damaged best.h5", "[train]") {
+TEST_CASE("a run outlives a damaged best.h5", "[train][threads]") {
   Run run;
   const EndReport first = run.go(false);
   REQUIRE_FALSE(first.best_checkpoint.empty());
@@ -220,7 +220,7 @@ TEST_CASE("a run outlives a damaged best.h5", "[train]") {
   CHECK_THAT(run.watch.warnings.front(), has_text("best.h5: is damaged"));
 }
 
-TEST_CASE("a run goes on from best.h5 where it is all that is left", "[train]") {
+TEST_CASE("a run goes on from best.h5 where it is all that is left", "[train][threads]") {
   Run run;
   const EndReport first = run.go(false);
   const std::uint64_t best = read_checkpoint<float>(first.best_checkpoint).progress.step;
@@ -233,7 +233,7 @@ TEST_CASE("a run goes on from best.h5 where it is all that is left", "[train]") 
   CHECK(fs::exists(run.checkpoint("damaged-" + Run::step(first.step))));
 }
 
-TEST_CASE("a run whose checkpoints are all damaged starts again and keeps them", "[train]") {
+TEST_CASE("a run whose checkpoints are all damaged starts again and keeps them", "[train][threads]") {
   Run run;
   const EndReport first = run.go(false);
   Run::damage(first.best_checkpoint);
@@ -247,7 +247,7 @@ TEST_CASE("a run whose checkpoints are all damaged starts again and keeps them",
   CHECK_NOTHROW(verify_checkpoint(first.best_checkpoint));
 }
 
-TEST_CASE("a run is not resumed with other data of the same shape", "[train]") {
+TEST_CASE("a run is not resumed with other data of the same shape", "[train][threads]") {
   Run run;
   const EndReport first = run.go(false);
   write_set(run.folder / "data.h5", samples<double>(200, 2));
@@ -255,7 +255,7 @@ TEST_CASE("a run is not resumed with other data of the same shape", "[train]") {
   CHECK_THAT(refusal, has_text(first.last_checkpoint) && has_text("another mean"));
 }
 
-TEST_CASE("a run folder whose name the system refuses is a mistake in the config", "[train]") {
+TEST_CASE("a run folder whose name the system refuses is a mistake in the config", "[train][threads]") {
   Run run;
   run.config.run.dir = run.folder / std::string(300, 'x');
   CHECK_THAT(message_of<ConfigError>([&] { run.go(false); }), has_text("run.dir"));

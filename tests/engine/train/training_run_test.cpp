@@ -112,7 +112,7 @@ TEST_CASE("a run has the same bits after every step for any number of threads", 
   }
 }
 
-TEST_CASE("a run resumed at any step goes on with the same bits", "[train]") {
+TEST_CASE("a run resumed at any step goes on with the same bits", "[train][threads]") {
   const Config config = GENERATE(config_of_test(), config_with_dropout());
   const Album whole = run(config, 1);
   for (const auto& [step, page] : whole.pages) {
@@ -122,7 +122,7 @@ TEST_CASE("a run resumed at any step goes on with the same bits", "[train]") {
   }
 }
 
-TEST_CASE("prefetching changes nothing", "[train]") {
+TEST_CASE("prefetching changes nothing", "[train][threads]") {
   Config config = GENERATE(config_of_test(), config_with_dropout());
   const Album ahead = run(config, 2);
   config.data.prefetch = 0;
@@ -141,7 +141,7 @@ struct Watch final : TrainingObserver {
 
 }  // namespace
 
-TEST_CASE("a run with dropout is another run, and validates the network without it", "[train]") {
+TEST_CASE("a run with dropout is another run, and validates the network without it", "[train][threads]") {
   Watch watch;
   const Album album = run(config_with_dropout(), 1, nullptr, &watch);
   const TrainingState<float>& last = album.pages.rbegin()->second.state;
@@ -155,7 +155,7 @@ TEST_CASE("a run with dropout is another run, and validates the network without 
   CHECK(watch.epochs.back().valid->loss == metrics.loss);
 }
 
-TEST_CASE("limits, warm-up and averages of a run", "[train]") {
+TEST_CASE("limits, warm-up and averages of a run", "[train][threads]") {
   Config config = config_of_test();
   Watch watch;
   run(config, 2, nullptr, &watch);
@@ -180,7 +180,7 @@ TEST_CASE("limits, warm-up and averages of a run", "[train]") {
   CHECK(nothing.pages.count(0) == 1);
 }
 
-TEST_CASE("early stopping ends a run that no longer improves", "[train]") {
+TEST_CASE("early stopping ends a run that no longer improves", "[train][threads]") {
   Config config = config_of_test();
   config.train.epochs = 100;
   config.early_stopping.patience = 2;
@@ -205,7 +205,7 @@ Config config_that_saves_best_only() {
 
 }  // namespace
 
-TEST_CASE("each of the keep-best best epochs has a snapshot", "[train]") {
+TEST_CASE("each of the keep-best best epochs has a snapshot", "[train][threads]") {
   Config config = config_that_saves_best_only();
   config.checkpoint.keep_best = 3;
   Watch watch;
@@ -219,7 +219,7 @@ TEST_CASE("each of the keep-best best epochs has a snapshot", "[train]") {
   for (std::size_t i = 0; i < 3; ++i) CHECK(best[i].score == scores[i]);
 }
 
-TEST_CASE("a resume with a lower keep-best forgets all but the best", "[train]") {
+TEST_CASE("a resume with a lower keep-best forgets all but the best", "[train][threads]") {
   Config config = config_that_saves_best_only();
   config.checkpoint.keep_best = 4;
   const Album album = run(config, 1);
@@ -230,7 +230,7 @@ TEST_CASE("a resume with a lower keep-best forgets all but the best", "[train]")
   CHECK(rest.pages.rbegin()->second.progress.best.size() == 1);
 }
 
-TEST_CASE("R2 rises, losses fall, and any number is better than NaN", "[train]") {
+TEST_CASE("R2 rises, losses fall, and any number is better than NaN", "[train][threads]") {
   Config config = config_that_saves_best_only();
   config.early_stopping.monitor = Monitor::kValidR2;
   Watch watch;
@@ -251,7 +251,7 @@ TEST_CASE("R2 rises, losses fall, and any number is better than NaN", "[train]")
   CHECK(rest.pages.rbegin()->second.progress.patience_used == 0);
 }
 
-TEST_CASE("divergence ends the run with step, layer and rows", "[train]") {
+TEST_CASE("divergence ends the run with step, layer and rows", "[train][threads]") {
   Config config = config_of_test();
   config.schedule.warmup_steps = 0;
   config.optimizer.learning_rate = 1e38;
@@ -266,7 +266,7 @@ TEST_CASE("divergence ends the run with step, layer and rows", "[train]") {
   }
 }
 
-TEST_CASE("a checkpoint of another run is refused", "[train]") {
+TEST_CASE("a checkpoint of another run is refused", "[train][threads]") {
   const Config config = config_of_test();
   Snapshot page = run(config, 1).pages.begin()->second;
   ++page.progress.training_rows;
