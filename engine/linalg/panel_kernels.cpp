@@ -6,6 +6,8 @@
 #include <hwy/foreach_target.h>
 // clang-format on
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -58,12 +60,14 @@ std::size_t part_begin(std::size_t total, std::size_t parts, std::size_t p) {
   return p * (total / parts) + std::min(p, total % parts);
 }
 
-/// Some rows of a panel of B, the last of which may stand elsewhere.
+/// Some rows of a panel of B, the last of which may stand elsewhere. Where there is a `copy`, the first who reads them
+/// leaves them there for those who come after, one after the other.
 template <class T>
 struct PanelRows {
   Rows<const T> rows;
   std::size_t count;
   const T* last = nullptr;
+  T* copy = nullptr;
 };
 
 /// C <- start + A B, as product_tile().
@@ -74,6 +78,14 @@ HWY_INLINE void product_of_rows(D d, Scalars<T> a, const PanelRows<T>& b, Rows<c
     return [&d, rows, width](std::size_t m, std::size_t v)
                HWY_ATTR { return hn::LoadU(d, rows.data + m * rows.stride + v * width); };
   };
+  if (b.copy != nullptr) {
+    constexpr std::size_t kAhead = 24;
+    const auto keep = [&](std::size_t k, std::size_t v, hn::Vec<D> row) HWY_ATTR {
+      hn::StoreU(row, d, b.copy + (k * kVectors + v) * width);
+      hwy::Prefetch(b.rows.data + (k + kAhead) * b.rows.stride + v * width);
+    };
+    return product_tile<kRows, kVectors>(d, a, b.rows, b.count, from(start), keep, c);
+  }
   if (b.last == nullptr) return product_tile<kRows, kVectors>(d, a, b.rows, b.count, from(start), c);
   product_tile<kRows, kVectors>(d, a, b.rows, b.count - 1, from(start), c);
   const Scalars<T> last{a.data + (b.count - 1) * a.by_col, a.by_row, a.by_col};
@@ -96,7 +108,9 @@ HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<co
         std::memcpy(edge + m * to.stride, from.data + m * from.stride, c.cols * sizeof(T));
       from = {edge, to.stride};
     }
-    product_of_rows<kRows, kVectors>(d, left, b, from, to);
+    const bool copied = first > 0 && b.copy != nullptr;
+    product_of_rows<kRows, kVectors>(d, left, copied ? PanelRows<T>{{b.copy, kVectors * hn::Lanes(d)}, b.count} : b,
+                                     from, to);
     if (!whole)
       for (std::size_t m = 0; m < kRows; ++m)
         std::memcpy(c.data + (first + m) * c.stride, edge + m * to.stride, c.cols * sizeof(T));
@@ -182,6 +196,7 @@ void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c) {
           if (runs_over) copy_rows(rows.row_range(count - 1, 1), room.data(), width);
           return PanelRows<T>{{rows.data, rows.stride}, count, runs_over ? room.data() : nullptr};
         }
+        if (!runs_over) return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room.data()};
         copy_rows(rows, room.data(), width);
         return PanelRows<T>{{room.data(), width}, count};
       },

@@ -35,9 +35,10 @@ struct Rows {
 
 /// C <- start + A B for kRows rows and kVectors vectors of columns, B having `depth` rows: every element is start + a0
 /// b0 + a1 b1 + ... in this order, fused where the instruction set can, so that its bits do not depend on where tiles
-/// begin. start(m, v) gives a vector.
-template <std::size_t kRows, std::size_t kVectors, class D, class Start, class T = hn::TFromD<D>>
-HWY_INLINE void product_tile(D d, Scalars<T> a, Rows<const T> b, std::size_t depth, const Start& start, Rows<T> c) {
+/// begin. start(m, v) gives a vector; saw(k, v, row) is told each vector of B.
+template <std::size_t kRows, std::size_t kVectors, class D, class Start, class Saw, class T = hn::TFromD<D>>
+HWY_INLINE void product_tile(D d, Scalars<T> a, Rows<const T> b, std::size_t depth, const Start& start, const Saw& saw,
+                             Rows<T> c) {
   const std::size_t width = hn::Lanes(d);
   hn::Vec<D> sums[kRows][kVectors];
 #pragma GCC unroll 8
@@ -48,6 +49,8 @@ HWY_INLINE void product_tile(D d, Scalars<T> a, Rows<const T> b, std::size_t dep
     hn::Vec<D> row[kVectors];
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b.data + k * b.stride + v * width);
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < kVectors; ++v) saw(k, v, row[v]);
 #pragma GCC unroll 8
     for (std::size_t m = 0; m < kRows; ++m) {
       const auto factor = hn::Set(d, a.data[m * a.by_row + k * a.by_col]);
@@ -59,6 +62,13 @@ HWY_INLINE void product_tile(D d, Scalars<T> a, Rows<const T> b, std::size_t dep
   for (std::size_t m = 0; m < kRows; ++m)
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[m][v], d, c.data + m * c.stride + v * width);
+}
+
+/// The same, and nobody looks on.
+template <std::size_t kRows, std::size_t kVectors, class D, class Start, class T = hn::TFromD<D>>
+HWY_INLINE void product_tile(D d, Scalars<T> a, Rows<const T> b, std::size_t depth, const Start& start, Rows<T> c) {
+  product_tile<kRows, kVectors>(
+      d, a, b, depth, start, [](std::size_t, std::size_t, hn::Vec<D>) HWY_ATTR {}, c);
 }
 
 /// Calls tile(first, std::integral_constant<rows>) for groups of at most kTileRows rows, as even as can be.
