@@ -12,10 +12,9 @@ namespace {
 // Threads that a plan makes room for. A constant, not the machine's: shards must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
-// Pieces of work for each thread where cuts are free: the fewer, the more is shared in a piece. The last tiles of a
-// step are smaller, so that all threads end together.
-constexpr std::size_t kPiecesPerThread = 4;
-constexpr std::size_t kLastPiecesPerThread = 8;
+// Pieces of work for each thread where cuts are free: the fewer, the more is shared in a piece; the more, the less do
+// threads wait for each other's last one.
+constexpr std::size_t kPiecesPerThread = 8;
 
 // A panel's columns where vectors are longest: one that has two writers goes back and forth between their caches.
 constexpr std::size_t kTileMultiple = 64;
@@ -130,7 +129,7 @@ void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t thr
     plan.shards_per_node = divide_up(plan.shards, std::min(pieces(kPiecesPerThread), plan.shards));
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (!is_whole(plan.reductions[l])) continue;
-    const std::size_t wanted = pieces(l == 0 ? kLastPiecesPerThread : kPiecesPerThread);
+    const std::size_t wanted = pieces(kPiecesPerThread);
     const std::size_t fewest = divide_up(layout.layer(l).units, kMostTileUnits);
     plan.tiles[l] =
         cut_into_tiles(l, layout.layer(l), std::max(fewest, std::min(wanted, plan.tiles[l].size())), kTileMultiple);
