@@ -21,6 +21,8 @@ std::size_t allowed_cores() {
 
 std::string tbb_version() { return std::string("oneTBB ") + TBB_runtime_version(); }
 
+std::size_t this_worker() { return static_cast<std::size_t>(tbb::this_task_arena::current_thread_index()); }
+
 struct Arena::Impl {
   explicit Impl(std::size_t threads)
       : control(tbb::global_control::max_allowed_parallelism, threads), arena(static_cast<int>(threads)) {}

@@ -14,6 +14,9 @@ std::size_t allowed_cores();
 /// The library's version at run time, "oneTBB 2021.8".
 std::string tbb_version();
 
+/// The calling thread's number within the arena whose work it does: below its threads.
+std::size_t this_worker();
+
 /// A bounded set of worker threads. Work run inside it uses at most `threads` threads, the caller included; more
 /// threads than cores are allowed. Nothing computed through it depends on the number of threads: work is cut by
 /// index, never by thread.

@@ -48,7 +48,7 @@ void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T
     const MatrixView<T> z = preactivation_of(l, workspace, rows);
     const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
     forward_product(parameters, l, x, workspace, rows);
-    if (workspace.panels != nullptr)
+    if (workspace.weights != nullptr)
       activate<T>(layout_.layer(l).activation, z, a);
     else
       add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
@@ -111,8 +111,8 @@ void Network<T>::forward_product(const T* parameters, std::size_t l, MatrixView<
                                  RowRange rows) const {
   const MatrixView<const T> a = input_of(l, x, workspace, rows);
   const MatrixView<T> z = preactivation_of(l, workspace, rows);
-  if (workspace.panels != nullptr)
-    multiply<T>(a, (*workspace.panels)[l], z);
+  if (workspace.weights != nullptr)
+    multiply<T>(a, workspace.weights->of(parameters, l), z);
   else
     gemm<T>(1, a, Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
 }
@@ -121,7 +121,7 @@ template <class T>
 void Network<T>::delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
   const MatrixView<const T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
   const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
-  if (workspace.panels != nullptr)
+  if (workspace.weights != nullptr)
     multiply<T>(dz, Transpose::kNo, layout_.weight(parameters, l), da);
   else
     gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
@@ -132,7 +132,7 @@ void Network<T>::gradient_product(std::size_t l, MatrixView<const T> x, const Wo
                                   std::size_t first_unit, MatrixView<T> dweight) const {
   const MatrixView<const T> dz = delta_of_units(l, workspace, rows, first_unit, dweight.rows);
   const MatrixView<const T> a = input_of(l, x, workspace, rows);
-  if (workspace.panels != nullptr)
+  if (workspace.weights != nullptr)
     multiply<T>(dz, Transpose::kYes, a, dweight);
   else
     gemm<T>(1, dz, Transpose::kYes, a, Transpose::kNo, 0, dweight);

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "engine/core/row_numbers.hpp"
-#include "engine/linalg/panels.hpp"
 #include "engine/nn/layout.hpp"
+#include "engine/nn/packed_weights.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
 
@@ -59,8 +59,8 @@ struct Workspace {
   std::vector<SpacedMatrix<T>> dropped;        ///< (max_rows, units): A behind dropout; empty where nothing is dropped
   std::vector<SpacedMatrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
   DropoutContext dropout;
-  /// [layer]: Wᵀ and b of the parameters that the passes are given, packed; null: the products are CBLAS's.
-  const std::vector<Panels<T>>* panels = nullptr;
+  /// Of the parameters that the passes are given; null: the products are CBLAS's.
+  PackedWeights<T>* weights = nullptr;
 };
 
 /// The passes of a dense network over some rows of a minibatch. The network itself is constant meanwhile: parameters

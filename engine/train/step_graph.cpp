@@ -1,7 +1,6 @@
 #include "engine/train/step_graph.hpp"
 
 #include <tbb/flow_graph.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
@@ -21,9 +20,6 @@ using Node = continue_node<continue_msg>;
 
 // Units that are updated together: what is packed then still stands in the first-level caches.
 constexpr std::size_t kUpdateUnits = kPanelMultiple;
-
-// The number of the thread that runs a node: below the arena's threads.
-std::size_t this_worker() { return static_cast<std::size_t>(tbb::this_task_arena::current_thread_index()); }
 
 // A layer's own part of a flat block, gaps included, so that another can stand behind it.
 std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
@@ -130,9 +126,8 @@ StepGraph<T>::StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>
     for (std::size_t w = 0; w < threads(); ++w)
       narrow_workspaces_.push_back(std::make_unique<NarrowWorkspace<T>>(layout, plan_.shard_rows));
   if (plan_.passes == Passes::kPanels) {
-    for (std::size_t l = 0; l < layout.depth(); ++l)
-      panels_.emplace_back(layout.layer(l).inputs, layout.layer(l).units);
-    workspace_.panels = &panels_;
+    weights_ = std::make_unique<PackedWeights<T>>(layout, threads());
+    workspace_.weights = weights_.get();
   }
   parameters_changed();
   arena_.run([this] { nodes_ = std::make_unique<Nodes>(*this); });  // a graph belongs to the arena it is made in
@@ -145,14 +140,10 @@ StepGraph<T>::~StepGraph() {
 
 template <class T>
 void StepGraph<T>::parameters_changed() {
-  for (std::size_t l = 0; l < panels_.size(); ++l) pack(l, 0, network_.layout().layer(l).units);
-}
-
-template <class T>
-void StepGraph<T>::pack(std::size_t layer, std::size_t first_unit, std::size_t units) {
-  const MatrixView<const T> weights = network_.layout().weight(std::as_const(state_.parameters).data(), layer);
-  const T* const biases = state_.parameters.data() + network_.layout().layer(layer).bias_offset;
-  panels_[layer].pack_columns(first_unit, weights.row_range(first_unit, units), biases + first_unit);
+  const ParameterLayout& layout = network_.layout();
+  if (weights_)
+    for (std::size_t l = 0; l < layout.depth(); ++l)
+      weights_->changed(state_.parameters.data(), l, 0, layout.layer(l).units);
 }
 
 template <class T>
@@ -181,6 +172,7 @@ void StepGraph<T>::run_products(MatrixView<const T> x) {
 
 template <class T>
 void StepGraph<T>::fire() {
+  if (weights_) weights_->expire();
   if (threads() == 1) {
     run_in_order();
   } else {
@@ -306,7 +298,7 @@ bool StepGraph<T>::update_units(const Tile& tile, std::size_t done, std::size_t 
   const bool weights = update_range(gradient.weights + done * shape.inputs, shape.weight_offset + first * shape.inputs,
                                     units * shape.inputs);
   const bool biases = update_range(gradient.biases + done, shape.bias_offset + first, units);
-  if (!panels_.empty()) pack(tile.layer, first, units);
+  if (weights_) weights_->changed(state_.parameters.data(), tile.layer, first, units);
   return weights && biases;
 }
 
@@ -329,7 +321,7 @@ void StepGraph<T>::backward_products(std::size_t node, std::size_t layer) {
 
 template <class T>
 void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
-  if (!panels_.empty()) pack(tile.layer, tile.first_unit, tile.units);
+  if (weights_) weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
   network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,

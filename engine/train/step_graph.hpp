@@ -94,7 +94,6 @@ class StepGraph {
   [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
   bool update_units(const Tile& tile, std::size_t done, std::size_t units, const TileGradient& gradient);
   bool update_range(const T* gradient, std::size_t offset, std::size_t count);
-  void pack(std::size_t layer, std::size_t first_unit, std::size_t units);
   void run_in_order();
   [[nodiscard]] std::size_t first_layer_not_finite() const;
 
@@ -115,11 +114,11 @@ class StepGraph {
   StepTimes* times_ = nullptr;
 
   // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard, and a narrow
-  // workspace and tile_gradients_ to the worker that runs a node; elements of state_, panels_ and finite_ to their
+  // workspace and tile_gradients_ to the worker that runs a node; elements of state_, weights_ and finite_ to their
   // tile.
   TrainingState<T>& state_;
-  std::vector<Panels<T>> panels_;  ///< [layer]: Wᵀ and b of state_, packed; empty unless Passes::kPanels
-  Workspace<T> workspace_;         ///< without rows for Passes::kNarrow
+  std::unique_ptr<PackedWeights<T>> weights_;                           ///< of state_; null unless Passes::kPanels
+  Workspace<T> workspace_;                                              ///< without rows for Passes::kNarrow
   std::vector<std::unique_ptr<NarrowWorkspace<T>>> narrow_workspaces_;  ///< [worker]; empty unless Passes::kNarrow
   std::vector<double> loss_sums_;
   std::vector<std::size_t> not_finite_;  ///< [shard]: first layer whose activations are not, of a narrow network
