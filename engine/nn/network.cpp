@@ -95,8 +95,14 @@ void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>
 template <class T>
 void Network<T>::gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                           std::size_t first_unit, MatrixView<T> dweight, T* dbias) const {
-  gradient_product(l, x, workspace, rows, first_unit, dweight);
-  sum_rows<T>(delta_of_units(l, workspace, rows, first_unit, dweight.rows), dbias);
+  gradient_product(l, x, workspace, rows, first_unit, 0, dweight);
+  bias_gradient(l, workspace, rows, first_unit, dweight.rows, dbias);
+}
+
+template <class T>
+void Network<T>::bias_gradient(std::size_t l, const Workspace<T>& workspace, RowRange rows, std::size_t first_unit,
+                               std::size_t units, T* dbias) const {
+  sum_rows<T>(delta_of_units(l, workspace, rows, first_unit, units), dbias);
 }
 
 template <class T>
@@ -129,9 +135,10 @@ void Network<T>::delta_product(const T* parameters, std::size_t l, Workspace<T>&
 
 template <class T>
 void Network<T>::gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
-                                  std::size_t first_unit, MatrixView<T> dweight) const {
+                                  std::size_t first_unit, std::size_t first_input, MatrixView<T> dweight) const {
   const MatrixView<const T> dz = delta_of_units(l, workspace, rows, first_unit, dweight.rows);
-  const MatrixView<const T> a = input_of(l, x, workspace, rows);
+  const MatrixView<const T> inputs = input_of(l, x, workspace, rows);
+  const MatrixView<const T> a(inputs.data + first_input, inputs.rows, dweight.cols, inputs.stride);
   if (workspace.weights != nullptr)
     multiply<T>(dz, Transpose::kYes, a, dweight);
   else

@@ -90,13 +90,17 @@ class Network {
   void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                 std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
 
-  /// The matrix product of layer l in each of the three passes, alone: Z (without b where it is CBLAS's), dA of the
-  /// layer before, dW. They are parts of the passes, for a benchmark to run by themselves.
+  /// Its parts: dW of inputs [first_input, first_input + dweight.cols) only, and db of `units` units.
+  void gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
+                        std::size_t first_unit, std::size_t first_input, MatrixView<T> dweight) const;
+  void bias_gradient(std::size_t l, const Workspace<T>& workspace, RowRange rows, std::size_t first_unit,
+                     std::size_t units, T* dbias) const;
+
+  /// The matrix product of layer l in the other two passes, alone: Z (without b where it is CBLAS's), and dA of the
+  /// layer before. They are parts of the passes, for a benchmark to run by themselves.
   void forward_product(const T* parameters, std::size_t l, MatrixView<const T> x, Workspace<T>& workspace,
                        RowRange rows) const;
   void delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;
-  void gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
-                        std::size_t first_unit, MatrixView<T> dweight) const;
 
  private:
   [[nodiscard]] MatrixView<const T> input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,

@@ -21,6 +21,17 @@ using Node = continue_node<continue_msg>;
 // Units that are updated together: what is packed then still stands in the first-level caches.
 constexpr std::size_t kUpdateUnits = kPanelMultiple;
 
+// Elements of dW that a worker computes before it updates their weights: they are to stand in its second-level cache,
+// and no network is to need much memory for them.
+constexpr std::size_t kGradientElements = std::size_t{256} * 1024;
+
+// Inputs of a tile whose dW is computed at once: all, or whole panels.
+std::size_t inputs_at_once(const Tile& tile, std::size_t inputs) {
+  constexpr std::size_t kPanelColumns = 64;
+  const std::size_t fit = kGradientElements / tile.units / kPanelColumns * kPanelColumns;
+  return std::min(inputs, std::max(fit, kPanelColumns));
+}
+
 // A layer's own part of a flat block, gaps included, so that another can stand behind it.
 std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
   const std::size_t end = l + 1 < layout.depth() ? layout.layer(l + 1).weight_offset : layout.size();
@@ -118,7 +129,7 @@ StepGraph<T>::StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>
       by_shard += layer_elements(layout, l);
     else
       for (const Tile& tile : plan_.tiles[l])
-        largest_tile = std::max(largest_tile, tile.units * (layout.layer(l).inputs + 1));
+        largest_tile = std::max(largest_tile, tile.units * (inputs_at_once(tile, layout.layer(l).inputs) + 1));
   }
   for (std::size_t s = 0; s < plan_.shards && by_shard > 0; ++s) shard_gradients_.emplace_back(by_shard, T{0});
   for (std::size_t w = 0; w < threads() && largest_tile > 0; ++w) tile_gradients_.emplace_back(largest_tile);
@@ -264,13 +275,47 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
   const Tile& tile = plan_.tiles[layer][tile_index];
   if (products_only_) return update_products(tile, worker);
   LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
-  const TileGradient gradient = reduce(tile, worker);
-  clock.lap(plan_.reductions[layer] == Reduction::kWholeMinibatch ? Phase::kBackward : Phase::kReduction);
+  const bool whole = plan_.reductions[layer] == Reduction::kWholeMinibatch;
+  finite_[layer][tile_index] = static_cast<char>(whole ? update_whole(tile, worker, clock) : update_sum(tile, clock));
+}
+
+// A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache.
+template <class T>
+bool StepGraph<T>::update_whole(const Tile& tile, std::size_t worker, LapClock& clock) {
+  const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
+  const std::size_t at_once = inputs_at_once(tile, inputs);
+  const RowRange rows{0, x_.rows};
+  T* const own = tile_gradients_[worker].data();
   bool finite = true;
-  for (std::size_t done = 0; done < tile.units; done += kUpdateUnits)
-    finite &= update_units(tile, done, std::min(kUpdateUnits, tile.units - done), gradient);
-  finite_[layer][tile_index] = static_cast<char>(finite);
+  for (std::size_t first = 0; first < inputs; first += at_once) {
+    const MatrixView<T> dweight(own, tile.units, std::min(at_once, inputs - first));
+    network_.gradient_product(tile.layer, x_, workspace_, rows, tile.first_unit, first, dweight);
+    T* const dbias = own + tile.units * dweight.cols;
+    if (first == 0) network_.bias_gradient(tile.layer, workspace_, rows, tile.first_unit, tile.units, dbias);
+    clock.lap(Phase::kBackward);
+    finite &= update_units(tile, first, dweight, first == 0 ? dbias : nullptr);
+    clock.lap(Phase::kUpdate);
+  }
+  return finite;
+}
+
+// A tile's gradient as the sum of the shards', in their order: in the memory of the first.
+template <class T>
+bool StepGraph<T>::update_sum(const Tile& tile, LapClock& clock) {
+  const LayerLayout& shape = network_.layout().layer(tile.layer);
+  const std::size_t weights = tile.units * shape.inputs;
+  const std::size_t weight = tile.first_unit * shape.inputs;
+  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
+  T* const sum = shard_gradient(tile.layer, 0);
+  for (std::size_t s = 1; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s) {
+    const T* const own = shard_gradient(tile.layer, s);
+    add_to(sum + weight, own + weight, weights);
+    add_to(sum + bias, own + bias, tile.units);
+  }
+  clock.lap(Phase::kReduction);
+  const bool finite = update_units(tile, 0, {sum + weight, tile.units, shape.inputs}, sum + bias);
   clock.lap(Phase::kUpdate);
+  return finite;
 }
 
 // A narrow network's whole block at once: its tensors are too small to be taken one by one. Gaps hold zeros everywhere.
@@ -290,16 +335,26 @@ void StepGraph<T>::update_all() {
   clock.lap(Phase::kUpdate);
 }
 
-// Units [done, done + units) of a tile. False where a new parameter is NaN or Inf.
+// The tile's weights of inputs [first_input, first_input + dweight.cols), and its biases where there is a gradient of
+// theirs. False where a new parameter is NaN or Inf.
 template <class T>
-bool StepGraph<T>::update_units(const Tile& tile, std::size_t done, std::size_t units, const TileGradient& gradient) {
+bool StepGraph<T>::update_units(const Tile& tile, std::size_t first_input, MatrixView<const T> dweight,
+                                const T* dbias) {
   const LayerLayout& shape = network_.layout().layer(tile.layer);
-  const std::size_t first = tile.first_unit + done;
-  const bool weights = update_range(gradient.weights + done * shape.inputs, shape.weight_offset + first * shape.inputs,
-                                    units * shape.inputs);
-  const bool biases = update_range(gradient.biases + done, shape.bias_offset + first, units);
-  if (weights_) weights_->changed(state_.parameters.data(), tile.layer, first, units);
-  return weights && biases;
+  const bool all_inputs = dweight.cols == shape.inputs;
+  bool finite = dbias == nullptr || update_range(dbias, shape.bias_offset + tile.first_unit, tile.units);
+  for (std::size_t done = 0; done < tile.units; done += kUpdateUnits) {
+    const std::size_t units = std::min(kUpdateUnits, tile.units - done);
+    const std::size_t offset = shape.weight_offset + (tile.first_unit + done) * shape.inputs + first_input;
+    if (all_inputs)  // then units follow each other
+      finite &= update_range(dweight.row(done).data(), offset, units * shape.inputs);
+    else
+      for (std::size_t u = 0; u < units; ++u)
+        finite &= update_range(dweight.row(done + u).data(), offset + u * shape.inputs, dweight.cols);
+    if (weights_ && first_input + dweight.cols == shape.inputs)
+      weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit + done, units);
+  }
+  return finite;
 }
 
 template <class T>
@@ -314,7 +369,8 @@ void StepGraph<T>::backward_products(std::size_t node, std::size_t layer) {
   const RowRange rows = plan_.node_rows(node, x_.rows);
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
-    network_.gradient_product(layer, x_, workspace_, rows, 0, {shard_gradient(layer, node), shape.units, shape.inputs});
+    network_.gradient_product(layer, x_, workspace_, rows, 0, 0,
+                              {shard_gradient(layer, node), shape.units, shape.inputs});
   }
   if (layer > 0) network_.delta_product(state_.parameters.data(), layer, workspace_, rows);
 }
@@ -324,31 +380,10 @@ void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
   if (weights_) weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
-  network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit,
-                            {tile_gradients_[worker].data(), tile.units, inputs});
-}
-
-// A tile's averaged gradient: in memory of the worker, where it stays in the cache until it is used, or added up in
-// that of the first shard.
-template <class T>
-typename StepGraph<T>::TileGradient StepGraph<T>::reduce(const Tile& tile, std::size_t worker) {
-  const LayerLayout& shape = network_.layout().layer(tile.layer);
-  const std::size_t weights = tile.units * shape.inputs;
-  if (plan_.reductions[tile.layer] == Reduction::kWholeMinibatch) {
-    T* const own = tile_gradients_[worker].data();
-    network_.gradient(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, {own, tile.units, shape.inputs},
-                      own + weights);
-    return {own, own + weights};
-  }
-  const std::size_t weight = tile.first_unit * shape.inputs;
-  const std::size_t bias = shape.bias_offset - shape.weight_offset + tile.first_unit;
-  T* const sum = shard_gradient(tile.layer, 0);
-  for (std::size_t s = 1; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s) {
-    const T* const own = shard_gradient(tile.layer, s);
-    add_to(sum + weight, own + weight, weights);
-    add_to(sum + bias, own + bias, tile.units);
-  }
-  return {sum + weight, sum + bias};
+  const std::size_t at_once = inputs_at_once(tile, inputs);
+  for (std::size_t first = 0; first < inputs; first += at_once)
+    network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first,
+                              {tile_gradients_[worker].data(), tile.units, std::min(at_once, inputs - first)});
 }
 
 template <class T>

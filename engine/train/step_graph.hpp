@@ -72,10 +72,6 @@ class StepGraph {
 
  private:
   struct Nodes;
-  struct TileGradient {  ///< from the tile's first unit on
-    const T* weights;
-    const T* biases;
-  };
 
   // The verbs of the step; each is the body of one kind of node.
   void forward(std::size_t node);
@@ -90,9 +86,10 @@ class StepGraph {
   void update_products(const Tile& tile, std::size_t worker);
 
   void fire();
-  TileGradient reduce(const Tile& tile, std::size_t worker);
+  bool update_whole(const Tile& tile, std::size_t worker, LapClock& clock);
+  bool update_sum(const Tile& tile, LapClock& clock);
   [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
-  bool update_units(const Tile& tile, std::size_t done, std::size_t units, const TileGradient& gradient);
+  bool update_units(const Tile& tile, std::size_t first_input, MatrixView<const T> dweight, const T* dbias);
   bool update_range(const T* gradient, std::size_t offset, std::size_t count);
   void run_in_order();
   [[nodiscard]] std::size_t first_layer_not_finite() const;
@@ -122,7 +119,7 @@ class StepGraph {
   std::vector<std::unique_ptr<NarrowWorkspace<T>>> narrow_workspaces_;  ///< [worker]; empty unless Passes::kNarrow
   std::vector<double> loss_sums_;
   std::vector<std::size_t> not_finite_;  ///< [shard]: first layer whose activations are not, of a narrow network
-  std::vector<AlignedBuffer<T>> tile_gradients_;   ///< [worker]: of one tile at a time, of kWholeMinibatch's layers
+  std::vector<AlignedBuffer<T>> tile_gradients_;   ///< [worker]: some of a tile's, of kWholeMinibatch's layers
   std::vector<AlignedBuffer<T>> shard_gradients_;  ///< [shard]: of kShardGradients' layers; the sum is in the first
   std::vector<std::size_t> gradient_offset_;       ///< [layer]: where it begins there, laid out as in the parameters
   std::vector<std::vector<char>> finite_;          ///< [layer][tile]: 1 where the last update left finite parameters

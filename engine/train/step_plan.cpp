@@ -86,9 +86,11 @@ std::size_t choose_shard_rows(Passes passes, const ParameterLayout& layout, std:
   return batch_rows;  // unreachable: the switch covers the enumeration
 }
 
-Passes choose_passes(const ParameterLayout& layout, Products products) {
+// A narrow network's shard goes through all layers in memory of its worker, so whoever asks for large shards gets
+// panels.
+Passes choose_passes(const ParameterLayout& layout, Products products, std::size_t shard_rows) {
   if (products == Products::kBlas || (products == Products::kAuto && !has_fused_multiply_add())) return Passes::kBlas;
-  return suits_narrow_network(layout) ? Passes::kNarrow : Passes::kPanels;
+  return suits_narrow_network(layout) && shard_rows <= kMostShardRows ? Passes::kNarrow : Passes::kPanels;
 }
 
 std::size_t tile_count(const LayerLayout& layer, double flops) {
@@ -151,7 +153,7 @@ RowRange StepPlan::node_rows(std::size_t n, std::size_t rows) const {
 StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products,
                    std::size_t threads) {
   StepPlan plan;
-  plan.passes = choose_passes(layout, products);
+  plan.passes = choose_passes(layout, products, std::min(shard_rows, batch_rows));
   plan.batch_rows = batch_rows;
   plan.shard_rows =
       shard_rows == 0 ? choose_shard_rows(plan.passes, layout, batch_rows) : std::min(shard_rows, batch_rows);
