@@ -39,6 +39,9 @@ constexpr std::size_t kRowMultiple = 16;
 // Rows of a shard that is one of many: nodes take several of them.
 constexpr std::size_t kFewestPanelRows = 8;
 
+// Rows that own products take at once: others leave registers unused.
+constexpr std::size_t kPanelRowMultiple = 6;
+
 // Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
 // vector would cost as much as the products; of more the activations would leave the first-level caches.
 constexpr std::size_t kNarrowRows = 256;
@@ -62,7 +65,10 @@ std::size_t choose_narrow_rows(std::size_t batch_rows) {
 
 std::size_t choose_panel_rows(const ParameterLayout& layout, std::size_t batch_rows) {
   const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
-  return std::min(even_shard_rows(batch_rows, std::max(worth_a_node, kFewestPanelRows)), kMostShardRows);
+  const std::size_t even = even_shard_rows(batch_rows, std::max(worth_a_node, kFewestPanelRows));
+  const std::size_t fewer = std::max<std::size_t>(even / kPanelRowMultiple, 1) * kPanelRowMultiple;
+  const std::size_t rows = divide_up(batch_rows, fewer) <= kParallelism ? fewer : round_up(even, kPanelRowMultiple);
+  return std::min({rows, kMostShardRows, batch_rows});
 }
 
 std::size_t choose_blas_rows(const ParameterLayout& layout, std::size_t batch_rows) {
