@@ -20,7 +20,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 // Rows of B that are gone through at once: a panel of them stays in the second-level cache.
-constexpr std::size_t kBlockDepth = 512;
+constexpr std::size_t kBlockDepth = 384;
 
 /// Columns [first, first + cols) of B, `vectors` vectors wide; the last panel may show fewer columns than it has.
 struct Panel {
@@ -60,31 +60,45 @@ std::size_t part_begin(std::size_t total, std::size_t parts, std::size_t p) {
   return p * (total / parts) + std::min(p, total % parts);
 }
 
-/// Some rows of a panel of B, the last of which may stand elsewhere. Where there is a `copy`, the first who reads them
-/// leaves them there for those who come after, one after the other.
+/// Some rows of a panel of B, the last of which may stand elsewhere. Where there is a `copy`, the first row group that
+/// reads them leaves them there for those behind it, one after the other.
 template <class T>
 struct PanelRows {
   Rows<const T> rows;
   std::size_t count;
   const T* last = nullptr;
   T* copy = nullptr;
+  const T* next = nullptr;  ///< with `copy`: where the next panel's rows begin, as far apart as these
 };
 
-/// C <- start + A B, as product_tile().
+/// C <- start + A B, as product_tile(), for row group number `group` of those that share the copy of B.
 template <std::size_t kRows, std::size_t kVectors, class D, class T = hn::TFromD<D>>
-HWY_INLINE void product_of_rows(D d, Scalars<T> a, const PanelRows<T>& b, Rows<const T> start, Rows<T> c) {
+HWY_INLINE void product_of_rows(D d, Scalars<T> a, const PanelRows<T>& b, std::size_t group, Rows<const T> start,
+                                Rows<T> c) {
+  // Rows of B that a core multiplies while one comes from memory. (Fetching what lies past the end does nothing.)
+  constexpr std::size_t kAhead = 24;
   const std::size_t width = hn::Lanes(d);
   const auto from = [&](Rows<const T> rows) HWY_ATTR {
     return [&d, rows, width](std::size_t m, std::size_t v)
                HWY_ATTR { return hn::LoadU(d, rows.data + m * rows.stride + v * width); };
   };
-  if (b.copy != nullptr) {
-    constexpr std::size_t kAhead = 24;
+  if (b.copy != nullptr && group == 0) {
     const auto keep = [&](std::size_t k, std::size_t v, hn::Vec<D> row) HWY_ATTR {
       hn::StoreU(row, d, b.copy + (k * kVectors + v) * width);
       hwy::Prefetch(b.rows.data + (k + kAhead) * b.rows.stride + v * width);
     };
     return product_tile<kRows, kVectors>(d, a, b.rows, b.count, from(start), keep, c);
+  }
+  if (b.copy != nullptr) {
+    const Rows<const T> copy{b.copy, kVectors * width};
+    if (b.next == nullptr || group > kVectors)
+      return product_tile<kRows, kVectors>(d, a, copy, b.count, from(start), c);
+    // Each of these groups brings one column of vectors of the next panel nearer, which is then read without waiting.
+    const T* const next = b.next + (group - 1) * width;
+    const auto fetch = [&](std::size_t k, std::size_t v, hn::Vec<D>) HWY_ATTR {
+      if (v == 0) hwy::Prefetch(next + k * b.rows.stride);
+    };
+    return product_tile<kRows, kVectors>(d, a, copy, b.count, from(start), fetch, c);
   }
   if (b.last == nullptr) return product_tile<kRows, kVectors>(d, a, b.rows, b.count, from(start), c);
   product_tile<kRows, kVectors>(d, a, b.rows, b.count - 1, from(start), c);
@@ -98,6 +112,7 @@ template <std::size_t kVectors, class D, class T = hn::TFromD<D>>
 HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<const T> start, MatrixView<T> c) {
   const bool whole = c.cols == kVectors * hn::Lanes(d);
   HWY_ALIGN T edge[kTileRows * kTileVectors * hn::MaxLanes(d)];
+  std::size_t group = 0;
   for_each_row_group(c.rows, [&](std::size_t first, auto rows) HWY_ATTR {
     constexpr std::size_t kRows = decltype(rows)::value;
     const Scalars<T> left{a.data + first * a.by_row, a.by_row, a.by_col};
@@ -108,9 +123,7 @@ HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<co
         std::memcpy(edge + m * to.stride, from.data + m * from.stride, c.cols * sizeof(T));
       from = {edge, to.stride};
     }
-    const bool copied = first > 0 && b.copy != nullptr;
-    product_of_rows<kRows, kVectors>(d, left, copied ? PanelRows<T>{{b.copy, kVectors * hn::Lanes(d)}, b.count} : b,
-                                     from, to);
+    product_of_rows<kRows, kVectors>(d, left, b, group++, from, to);
     if (!whole)
       for (std::size_t m = 0; m < kRows; ++m)
         std::memcpy(c.data + (first + m) * c.stride, edge + m * to.stride, c.cols * sizeof(T));
@@ -196,7 +209,10 @@ void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c) {
           if (runs_over) copy_rows(rows.row_range(count - 1, 1), room.data(), width);
           return PanelRows<T>{{rows.data, rows.stride}, count, runs_over ? room.data() : nullptr};
         }
-        if (!runs_over) return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room.data()};
+        if (!runs_over) {
+          const T* const next = panel.first + panel.cols < b.cols ? rows.data + panel.cols : nullptr;
+          return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room.data(), next};
+        }
         copy_rows(rows, room.data(), width);
         return PanelRows<T>{{room.data(), width}, count};
       },
