@@ -7,8 +7,9 @@
 namespace gradloom {
 namespace {
 
-// Rows in a group: enough that handing one over (a few microseconds) is small beside gathering it.
-constexpr std::uint64_t kGroupRows = 4096;
+// Rows in a group: enough that handing one over is small beside gathering it. Where every core has a worker, the thread
+// that gathers takes the place of one, and the fewer times the better.
+constexpr std::uint64_t kGroupRows = 32768;
 // Wider rows are enough work in fewer, and are to be found in the cache still.
 constexpr std::uint64_t kGroupBytes = 1 << 20;
 constexpr std::uint64_t kBytesAhead = 16 << 20;

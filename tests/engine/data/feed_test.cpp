@@ -123,9 +123,9 @@ TEST_CASE("groups are bounded by rows and by bytes", "[data][threads]") {
   FeedOptions options;
   options.batch_size = 32;
   const FeedPlan narrow = plan_feed(1'000'000, 16, options);
-  CHECK(narrow.steps == 128);
+  CHECK(narrow.steps == 1024);
   CHECK(narrow.groups == 3);
-  CHECK(narrow.bytes == 3 * 4096 * (16 + 8));
+  CHECK(narrow.bytes == 3 * 32768 * (16 + 8));
   CHECK(plan_feed(1000, 16, options).rows == 1000);
 
   const std::uint64_t wide_row = 784 * 4;
