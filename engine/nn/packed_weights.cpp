@@ -11,10 +11,19 @@ constexpr std::size_t kMostOwnBytes = std::size_t{24} << 20;
 
 template <class T>
 std::size_t copies_for(const ParameterLayout& layout, std::size_t readers) {
-  return readers <= kMostOwners && readers * layout.size() * sizeof(T) <= kMostOwnBytes ? readers : 1;
+  return readers <= kMostOwners && readers * packed_elements(layout) * sizeof(T) <= kMostOwnBytes ? readers : 1;
 }
 
 }  // namespace
+
+std::size_t packed_elements(const ParameterLayout& layout) {
+  std::size_t elements = 0;
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const std::size_t units = (layout.layer(l).units + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
+    elements += (layout.layer(l).inputs + 1) * units;
+  }
+  return elements;
+}
 
 template <class T>
 PackedWeights<T>::PackedWeights(const ParameterLayout& layout, std::size_t readers)

@@ -8,6 +8,9 @@
 
 namespace gradloom {
 
+/// Elements of one copy of all layers: panels are filled up with zeros, so many inputs of few units take many.
+std::size_t packed_elements(const ParameterLayout& layout);
+
 /// Wᵀ and b of each layer as panels, for the forward products of every row block of a step. Either one copy that all
 /// threads read, repacked as the parameters are updated, or a copy of its own for each thread, which packs it when it
 /// first needs it in a step. A line of memory that two cores have read costs the one who writes it the time of a
@@ -15,7 +18,8 @@ namespace gradloom {
 template <class T>
 class PackedWeights {
  public:
-  /// `readers`: threads of the arena that steps run in; with one, or too much memory for all, there is one copy.
+  /// `readers`: threads of the arena that steps run in. With one of them, with many, and where all copies would take
+  /// much memory, there is one copy.
   PackedWeights(const ParameterLayout& layout, std::size_t readers);
 
   [[nodiscard]] bool shared() const { return copies_.size() == 1; }

@@ -18,7 +18,7 @@ using tbb::flow::continue_node;
 using tbb::flow::make_edge;
 using Node = continue_node<continue_msg>;
 
-// Units that are updated together: what is packed then still stands in the first-level caches.
+// Units that are updated together: what is packed then mostly stands in the first-level caches.
 constexpr std::size_t kUpdateUnits = kPanelMultiple;
 
 // Elements of dW that a worker computes before it updates their weights: they are to stand in its second-level cache,

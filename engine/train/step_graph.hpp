@@ -110,9 +110,9 @@ class StepGraph {
   bool products_only_ = false;
   StepTimes* times_ = nullptr;
 
-  // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard, and a narrow
-  // workspace and tile_gradients_ to the worker that runs a node; elements of state_, weights_ and finite_ to their
-  // tile.
+  // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard; a narrow workspace,
+  // tile_gradients_ and own weights_ to the worker that runs a node; elements of state_, of shared weights_ and of
+  // finite_ to their tile.
   TrainingState<T>& state_;
   std::unique_ptr<PackedWeights<T>> weights_;                           ///< of state_; null unless Passes::kPanels
   Workspace<T> workspace_;                                              ///< without rows for Passes::kNarrow

@@ -5,6 +5,7 @@
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/narrow.hpp"
 #include "engine/nn/narrow_network.hpp"
+#include "engine/nn/packed_weights.hpp"
 
 namespace gradloom {
 namespace {
@@ -12,8 +13,8 @@ namespace {
 // Threads that a plan makes room for. A constant, not the machine's: shards must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
-// Pieces of work for each thread where cuts are free: the fewer, the more is shared in a piece; the more, the less do
-// threads wait for each other's last one.
+// Pieces of work for each of several threads where cuts are free, up to kParallelism in all: the fewer, the more is
+// shared in a piece; the more, the less do threads wait for each other's last one.
 constexpr std::size_t kPiecesPerThread = 8;
 
 // A panel's columns where vectors are longest: one that has two writers goes back and forth between their caches.
@@ -39,8 +40,10 @@ constexpr std::size_t kRowMultiple = 16;
 // Rows of a shard that is one of many: nodes take several of them.
 constexpr std::size_t kFewestPanelRows = 8;
 
-// Rows that own products take at once: others leave registers unused.
+// Rows that own products take at once: others leave registers unused. Worth it where shards are so many that a small
+// last one does not matter.
 constexpr std::size_t kPanelRowMultiple = 6;
+constexpr std::size_t kManyShards = 8;
 
 // Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
 // vector would cost as much as the products; of more the activations would leave the first-level caches.
@@ -66,9 +69,8 @@ std::size_t choose_narrow_rows(std::size_t batch_rows) {
 std::size_t choose_panel_rows(const ParameterLayout& layout, std::size_t batch_rows) {
   const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
   const std::size_t even = even_shard_rows(batch_rows, std::max(worth_a_node, kFewestPanelRows));
-  const std::size_t fewer = std::max<std::size_t>(even / kPanelRowMultiple, 1) * kPanelRowMultiple;
-  const std::size_t rows = divide_up(batch_rows, fewer) <= kParallelism ? fewer : round_up(even, kPanelRowMultiple);
-  return std::min({rows, kMostShardRows, batch_rows});
+  const std::size_t full = round_up(even, kPanelRowMultiple);
+  return std::min(divide_up(batch_rows, full) >= kManyShards ? full : even, kMostShardRows);
 }
 
 std::size_t choose_blas_rows(const ParameterLayout& layout, std::size_t batch_rows) {
@@ -92,10 +94,17 @@ std::size_t choose_shard_rows(Passes passes, const ParameterLayout& layout, std:
   return batch_rows;  // unreachable: the switch covers the enumeration
 }
 
+// Panels of few units and many inputs are mostly zeros: no network is to need much memory for those.
+bool panels_fit(const ParameterLayout& layout) {
+  constexpr std::size_t kFewElements = std::size_t{4} << 20;
+  return packed_elements(layout) <= std::max(2 * layout.size(), kFewElements);
+}
+
 // A narrow network's shard goes through all layers in memory of its worker, so whoever asks for large shards gets
 // panels.
 Passes choose_passes(const ParameterLayout& layout, Products products, std::size_t shard_rows) {
   if (products == Products::kBlas || (products == Products::kAuto && !has_fused_multiply_add())) return Passes::kBlas;
+  if (products == Products::kAuto && !panels_fit(layout)) return Passes::kBlas;
   return suits_narrow_network(layout) && shard_rows <= kMostShardRows ? Passes::kNarrow : Passes::kPanels;
 }
 
@@ -128,7 +137,7 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
   plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles, kRowMultiple));
 }
 
-// With panels, cuts leave no trace in the bits: fewer, larger pieces for few threads. What reads or packs B for a piece
+// With panels, cuts leave no trace in the bits: fewer, larger pieces for one thread. What reads or packs B for a piece
 // is then shared by more rows of it.
 void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t threads) {
   const auto pieces = [&](std::size_t each) { return threads == 1 ? 1 : std::min(threads * each, kParallelism); };

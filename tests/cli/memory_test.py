@@ -33,8 +33,8 @@ class Memory(CliTest):
         lines = "\n".join(f"layer = {layer}" for layer in layers)
         self.write("c.ini", CONFIG.format(layers=lines, batch=batch, momentum=momentum, data=data))
 
-    def promised(self):
-        out, _ = self.run_program("bench", "c.ini", "--steps", "3", "--json")
+    def promised(self, *arguments):
+        out, _ = self.run_program("bench", "c.ini", "--steps", "3", "--json", *arguments)
         memory = json.loads(out)["memory_bytes"]
         self.assertLessEqual(memory["peak_resident"], memory["promised"])
         return memory["promised"]
@@ -48,7 +48,7 @@ class Memory(CliTest):
         return usage.ru_maxrss * 1024
 
     def assert_within(self, *arguments):
-        promised = self.promised()
+        promised = self.promised(*arguments)
         self.assertLessEqual(self.peak(*arguments), promised)
         self.assertLessEqual(self.peak("--resume", "--train.max-steps=20", *arguments), promised)
 
@@ -67,6 +67,14 @@ class Memory(CliTest):
         self.write_set(400_000, 100)
         self.config(["32 tanh", "1 linear"], batch=256)
         self.assert_within()
+
+    def test_many_inputs(self):
+        """What is packed or computed for many inputs of few units is filled up, and each worker has its own."""
+        self.write_set(30, 300_000)
+        for units in (1, 40):
+            with self.subTest(units=units):
+                self.config([f"{units} linear", "1 linear"], batch=16)
+                self.assert_within("--train.threads=4", f"--run.dir=run-{units}")
 
 
 if __name__ == "__main__":

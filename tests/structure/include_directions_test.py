@@ -32,6 +32,7 @@ HOMES = {
     r"boost/.*": r"engine/config/",
     r"(oneapi/)?tbb/.*": r"engine/(core/parallel\.cpp$|train/)",
     r"Random123/.*": r"engine/core/",
+    r"sanitizer/.*": r"engine/core/thread_sanitizer\.hpp$",
     # The version report takes these three versions from the headers' macros.
     r"hwy/.*": r"engine/(linalg/|report/version\.cpp$)",
     r"xxh(3|ash)\.h": r"engine/(checkpoint/|report/version\.cpp$)",
