@@ -52,7 +52,7 @@ tsan() {
   # A long history: a race of TBB's is known by the library's name in both stacks, so both must be remembered.
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.suppressions halt_on_error=1 history_size=7"
   build tsan gradloom_tests train_in_memory && ctest --preset tsan -R '^example$' &&
-    build/tsan/tests/gradloom_tests '[threads]~[soak]'
+    build/tsan/tests/gradloom_tests '[threads]~[soak]'  # tests of what may start a thread in its own process
 }
 
 check release release

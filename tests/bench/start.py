@@ -3,8 +3,8 @@
 
     tests/bench/start.py [--runs 7]
 
-That is the start, the reading, checking and standardizing of the set, the step, its checkpoint and the end: an upper
-bound of what comes before the first step, whose goal is 0.3 s. Beside it what Python takes to import PyTorch.
+That is the start, the reading and checking of the set, the step, the last checkpoint and the end: an upper bound of
+what comes before the first step, whose goal is 0.3 s. Beside it what Python takes to import PyTorch.
 """
 
 import argparse
