@@ -341,10 +341,13 @@ HWY_EXPORT(pack_f32);
 HWY_EXPORT(pack_f64);
 
 template <class T>
+std::size_t Panels<T>::elements(std::size_t depth, std::size_t cols) {
+  return (depth + 1) * ((cols + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple);
+}
+
+template <class T>
 Panels<T>::Panels(std::size_t depth, std::size_t cols)
-    : data_((depth + 1) * ((cols + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple), T{0}),
-      depth_(depth),
-      cols_(cols) {}
+    : data_(elements(depth, cols), T{0}), depth_(depth), cols_(cols) {}
 
 template <>
 void Panels<float>::pack_columns(std::size_t first, MatrixView<const float> columns, const float* start) {

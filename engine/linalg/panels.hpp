@@ -23,6 +23,8 @@ class Panels {
   Panels() = default;
   /// Of zeros.
   Panels(std::size_t depth, std::size_t cols);
+  /// What such panels hold: columns are filled up with zeros to whole vectors, so few of them take the room of many.
+  static std::size_t elements(std::size_t depth, std::size_t cols);
 
   [[nodiscard]] std::size_t depth() const { return depth_; }
   [[nodiscard]] std::size_t cols() const { return cols_; }

@@ -18,10 +18,8 @@ std::size_t copies_for(const ParameterLayout& layout, std::size_t readers) {
 
 std::size_t packed_elements(const ParameterLayout& layout) {
   std::size_t elements = 0;
-  for (std::size_t l = 0; l < layout.depth(); ++l) {
-    const std::size_t units = (layout.layer(l).units + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple;
-    elements += (layout.layer(l).inputs + 1) * units;
-  }
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    elements += Panels<float>::elements(layout.layer(l).inputs, layout.layer(l).units);
   return elements;
 }
 

@@ -8,13 +8,13 @@
 
 namespace gradloom {
 
-/// Elements of one copy of all layers: panels are filled up with zeros, so many inputs of few units take many.
+/// Elements of one copy of all layers.
 std::size_t packed_elements(const ParameterLayout& layout);
 
 /// Wᵀ and b of each layer as panels, for the forward products of every row block of a step. Either one copy that all
 /// threads read, repacked as the parameters are updated, or a copy of its own for each thread, which packs it when it
-/// first needs it in a step. A line of memory that two cores have read costs the one who writes it the time of a
-/// hundred multiplications, so for few threads packing everything twice is the cheaper.
+/// first needs it in a step. Memory that several cores have read is dear to write, so for few threads packing
+/// everything several times is the cheaper.
 template <class T>
 class PackedWeights {
  public:

@@ -283,20 +283,28 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
 template <class T>
 bool StepGraph<T>::update_whole(const Tile& tile, std::size_t worker, LapClock& clock) {
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
-  const std::size_t at_once = inputs_at_once(tile, inputs);
-  const RowRange rows{0, x_.rows};
-  T* const own = tile_gradients_[worker].data();
   bool finite = true;
-  for (std::size_t first = 0; first < inputs; first += at_once) {
-    const MatrixView<T> dweight(own, tile.units, std::min(at_once, inputs - first));
-    network_.gradient_product(tile.layer, x_, workspace_, rows, tile.first_unit, first, dweight);
-    T* const dbias = own + tile.units * dweight.cols;
-    if (first == 0) network_.bias_gradient(tile.layer, workspace_, rows, tile.first_unit, tile.units, dbias);
+  for (std::size_t first = 0; first < inputs;) {
+    const MatrixView<T> dweight = tile_gradient(tile, worker, first);
+    T* const dbias = first == 0 ? dweight.data + dweight.rows * dweight.cols : nullptr;
+    if (dbias != nullptr)
+      network_.bias_gradient(tile.layer, workspace_, {0, x_.rows}, tile.first_unit, tile.units, dbias);
     clock.lap(Phase::kBackward);
-    finite &= update_units(tile, first, dweight, first == 0 ? dbias : nullptr);
+    finite &= update_units(tile, first, dweight, dbias);
     clock.lap(Phase::kUpdate);
+    first += dweight.cols;
   }
   return finite;
+}
+
+// dW of a tile's inputs from this one on, as many as are computed at once, over the whole minibatch.
+template <class T>
+MatrixView<T> StepGraph<T>::tile_gradient(const Tile& tile, std::size_t worker, std::size_t first_input) {
+  const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
+  const std::size_t cols = std::min(inputs_at_once(tile, inputs), inputs - first_input);
+  const MatrixView<T> dweight(tile_gradients_[worker].data(), tile.units, cols);
+  network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first_input, dweight);
+  return dweight;
 }
 
 // A tile's gradient as the sum of the shards', in their order: in the memory of the first.
@@ -380,10 +388,7 @@ void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
   if (weights_) weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
-  const std::size_t at_once = inputs_at_once(tile, inputs);
-  for (std::size_t first = 0; first < inputs; first += at_once)
-    network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first,
-                              {tile_gradients_[worker].data(), tile.units, std::min(at_once, inputs - first)});
+  for (std::size_t first = 0; first < inputs;) first += tile_gradient(tile, worker, first).cols;
 }
 
 template <class T>

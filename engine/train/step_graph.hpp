@@ -88,6 +88,7 @@ class StepGraph {
   void fire();
   bool update_whole(const Tile& tile, std::size_t worker, LapClock& clock);
   bool update_sum(const Tile& tile, LapClock& clock);
+  MatrixView<T> tile_gradient(const Tile& tile, std::size_t worker, std::size_t first_input);
   [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
   bool update_units(const Tile& tile, std::size_t first_input, MatrixView<const T> dweight, const T* dbias);
   bool update_range(const T* gradient, std::size_t offset, std::size_t count);

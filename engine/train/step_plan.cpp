@@ -13,10 +13,6 @@ namespace {
 // Threads that a plan makes room for. A constant, not the machine's: shards must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
-// Pieces of work for each of several threads where cuts are free, up to kParallelism in all: the fewer, the more is
-// shared in a piece; the more, the less do threads wait for each other's last one.
-constexpr std::size_t kPiecesPerThread = 8;
-
 // A panel's columns where vectors are longest: one that has two writers goes back and forth between their caches.
 constexpr std::size_t kTileMultiple = 64;
 
@@ -137,19 +133,18 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
   plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles, kRowMultiple));
 }
 
-// With panels, cuts leave no trace in the bits: fewer, larger pieces for one thread. What reads or packs B for a piece
-// is then shared by more rows of it.
+// With panels, cuts leave no trace in the bits. For one thread one piece: what reads or packs B is then shared by all
+// rows. For several as many as can be: then they wait the least for each other's last one.
 void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t threads) {
-  const auto pieces = [&](std::size_t each) { return threads == 1 ? 1 : std::min(threads * each, kParallelism); };
+  const std::size_t pieces = threads == 1 ? 1 : kParallelism;
   const auto is_whole = [](Reduction r) { return r == Reduction::kWholeMinibatch; };
   if (std::ranges::all_of(plan.reductions, is_whole))
-    plan.shards_per_node = divide_up(plan.shards, std::min(pieces(kPiecesPerThread), plan.shards));
+    plan.shards_per_node = divide_up(plan.shards, std::min(pieces, plan.shards));
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (!is_whole(plan.reductions[l])) continue;
-    const std::size_t wanted = pieces(kPiecesPerThread);
     const std::size_t fewest = divide_up(layout.layer(l).units, kMostTileUnits);
     plan.tiles[l] =
-        cut_into_tiles(l, layout.layer(l), std::max(fewest, std::min(wanted, plan.tiles[l].size())), kTileMultiple);
+        cut_into_tiles(l, layout.layer(l), std::max(fewest, std::min(pieces, plan.tiles[l].size())), kTileMultiple);
   }
 }
 

@@ -416,7 +416,7 @@ TEST_CASE("divergence is traced to its layer", "[train][threads]") {
   CHECK(step.diverged_layer() == 0);
 }
 
-TEST_CASE("plans depend on shapes and cover every row and unit once", "[train][threads]") {
+TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]") {
   const Products products = GENERATE(Products::kBlas, Products::kPanels);
   const std::size_t threads = GENERATE(1, 2, 5, 64);
   for (const std::size_t batch : {1, 7, 32, 100, 256, 1000, 1024, 65536}) {
