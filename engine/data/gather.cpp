@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kLine = 64;       // bytes
 constexpr std::size_t kLinesAhead = 4;  // of a row: from there on the processor sees the pattern itself
-constexpr std::size_t kRowsAhead = 32;  // enough lines under way to fill the processor's queue
+constexpr std::size_t kRowsAhead = 64;  // enough lines under way to fill the processor's queue
 constexpr std::size_t kMostFixedCols = 16;
 
 // A row's elements. kCols is known to the compiler, so that a narrow row is a few moves; 0: cols of them.
@@ -26,7 +26,7 @@ struct Rows {
   void prefetch(std::uint64_t row) const {
     const char* const begin = reinterpret_cast<const char*>(from.data + row * cols());
     const std::size_t bytes = std::min(cols() * sizeof(T), kLinesAhead * kLine);
-    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(begin + at);
+    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(begin + at, 0, 2);
   }
 };
 
