@@ -77,10 +77,10 @@ std::unique_ptr<Node> StepGraph<T>::Nodes::node(const Body& body) {
 template <class T>
 void StepGraph<T>::Nodes::make_narrow(StepGraph& step) {
   layer_done.push_back(node([&step] { step.update_all(); }));
-  for (std::size_t s = 0; s < step.plan_.shards; ++s) {
-    forward.push_back(node([&step, s] { step.both_passes(s, this_worker()); }));
-    make_edge(minibatch, *forward[s]);
-    make_edge(*forward[s], *layer_done[0]);
+  for (std::size_t n = 0; n < step.plan_.row_nodes(); ++n) {
+    forward.push_back(node([&step, n] { step.both_passes(n, this_worker()); }));
+    make_edge(minibatch, *forward[n]);
+    make_edge(*forward[n], *layer_done[0]);
   }
 }
 
@@ -204,7 +204,7 @@ void StepGraph<T>::fire() {
 template <class T>
 void StepGraph<T>::run_in_order() {
   if (plan_.passes == Passes::kNarrow) {
-    for (std::size_t s = 0; s < plan_.shards; ++s) both_passes(s, 0);
+    for (std::size_t n = 0; n < plan_.row_nodes(); ++n) both_passes(n, 0);
     return update_all();
   }
   for (std::size_t n = 0; n < plan_.row_nodes(); ++n) forward(n);
@@ -233,7 +233,13 @@ void StepGraph<T>::forward(std::size_t node) {
 }
 
 template <class T>
-void StepGraph<T>::both_passes(std::size_t shard, std::size_t worker) {
+void StepGraph<T>::both_passes(std::size_t node, std::size_t worker) {
+  const std::size_t first = node * plan_.shards_per_node;
+  for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s) shard_passes(s, worker);
+}
+
+template <class T>
+void StepGraph<T>::shard_passes(std::size_t shard, std::size_t worker) {
   const RowRange rows = plan_.shard(shard, x_.rows);
   loss_sums_[shard] = 0;
   if (rows.count == 0) return;

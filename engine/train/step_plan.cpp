@@ -44,6 +44,9 @@ constexpr std::size_t kManyShards = 8;
 // Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
 // vector would cost as much as the products; of more the activations would leave the first-level caches.
 constexpr std::size_t kNarrowRows = 256;
+// Shards that a node takes where all threads find work still: each node costs about a microsecond, some ten times less
+// than a shard.
+constexpr std::size_t kMostNarrowShards = 2;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 std::size_t round_up(std::size_t a, std::size_t b) { return divide_up(a, b) * b; }
@@ -170,6 +173,9 @@ StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::s
   plan.shards = divide_up(batch_rows, plan.shard_rows);
   for (std::size_t l = 0; l < layout.depth(); ++l) plan_layer(plan, layout, l);
   if (plan.passes == Passes::kPanels) suit_threads(plan, layout, threads);
+  if (plan.passes == Passes::kNarrow)
+    plan.shards_per_node = std::clamp<std::size_t>(plan.shards / threads, 1, kMostNarrowShards);
+  if (plan.passes == Passes::kNarrow) plan.shards_per_node = std::clamp<std::size_t>(plan.shards / threads, 1, 2);
   plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops &&
                          (plan.passes != Passes::kNarrow || plan.shards > 1);
   return plan;
