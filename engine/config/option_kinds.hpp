@@ -112,9 +112,9 @@ Option or_auto(Member member, Option option) {
   return option;
 }
 
-/// A std::optional member: `none` empties it, anything else is read by the row that `make` gives for its value.
+/// A std::optional member: `word` empties it, anything else is read by the row that `make` gives for its value.
 template <class Member, class Make>
-Option or_none(Member member, Make make) {
+Option or_word(const std::string& word, Member member, Make make) {
   using Optional = std::decay_t<decltype(member(std::declval<Config&>()))>;
   using Value = typename Optional::value_type;
   const auto value_member = [member](auto& config) -> auto& {
@@ -123,19 +123,24 @@ Option or_none(Member member, Make make) {
     return *member(config);
   };
   Option option = make(value_member);
-  option.allowed = "none, or " + option.allowed;
+  option.allowed = word + ", or " + option.allowed;
   const auto parse_value = option.parse;
   const auto format_value = option.format;
   const std::string allowed = option.allowed;
   option.parse = [=](Config& config, const std::string& text) -> std::string {
-    if (text != "none") return parse_value(config, text).empty() ? "" : must_be(allowed);
+    if (text != word) return parse_value(config, text).empty() ? "" : must_be(allowed);
     member(config).reset();
     return "";
   };
   option.format = [=](const Config& config) {
-    return member(config) ? format_value(config) : std::vector<std::string>{"none"};
+    return member(config) ? format_value(config) : std::vector<std::string>{word};
   };
   return option;
+}
+
+template <class Member, class Make>
+Option or_none(Member member, Make make) {
+  return or_word("none", member, make);
 }
 
 template <class Enum, class Member>

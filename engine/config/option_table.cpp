@@ -54,9 +54,13 @@ void add_data(Rows& rows) {
       or_auto(GRADLOOM_MEMBER(data.memory),
               size_option({"data.memory", "Bytes that the data may take; auto is a quarter of the RAM.", kFree},
                           GRADLOOM_MEMBER(data.memory))));
-  rows.push_back(
-      integer_option({"data.prefetch", "Groups of minibatches gathered ahead, beside the step; 0 for none.", kFree},
-                     {0, 64}, GRADLOOM_MEMBER(data.prefetch)));
+  rows.push_back(or_word("auto", GRADLOOM_MEMBER(data.prefetch), [](auto member) {
+    return integer_option({"data.prefetch",
+                           "Groups of minibatches gathered ahead by a thread beside the steps; 0 leaves it to their "
+                           "threads, when rows are needed; auto is 2, or 0 where the steps take every core.",
+                           kFree},
+                          {0, 64}, member);
+  }));
 }
 
 void add_model(Rows& rows) {

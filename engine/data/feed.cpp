@@ -13,6 +13,13 @@ constexpr std::uint64_t kGroupRows = 32768;
 // Wider rows are enough work in fewer, and are to be found in the cache still.
 constexpr std::uint64_t kGroupBytes = 1 << 20;
 constexpr std::uint64_t kBytesAhead = 16 << 20;
+// What one of several threads that gather a group together takes at once: work of some microseconds.
+constexpr std::uint64_t kPieceBytes = 16 << 10;
+
+template <class T>
+std::uint64_t row_bytes(const Dataset<T>& data) {
+  return (data.x.cols() + data.y.cols()) * sizeof(T);
+}
 
 }  // namespace
 
@@ -34,7 +41,8 @@ MinibatchFeed<T>::MinibatchFeed(const Dataset<T>& data, const FeedOptions& optio
     : data_(data),
       options_(options),
       steps_per_epoch_((data.rows() + options.batch_size - 1) / options.batch_size),
-      plan_(plan_feed(data.rows(), (data.x.cols() + data.y.cols()) * sizeof(T), options)),
+      plan_(plan_feed(data.rows(), row_bytes(data), options)),
+      piece_rows_(std::max<std::uint64_t>(1, kPieceBytes / row_bytes(data))),
       position_{options.first_epoch, options.first_epoch_step},
       gather_position_(position_),
       ring_(plan_.groups) {
@@ -79,26 +87,43 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
                       at.epoch, at.step, RowNumbers{0, current_->numbers.data() + in_group}};
 }
 
-// Gathers the minibatches from gather_position_ on, as many as a group holds and the epoch has.
+// The group of the minibatches from gather_position_ on, as many as it holds and the epoch has.
 template <class T>
-void MinibatchFeed<T>::gather_next(Group& group) {
+void MinibatchFeed<T>::begin_next(Group& group) {
   const Position at = gather_position_;
+  if (!group.order || group.epoch != at.epoch) group.order.emplace(data_.rows(), options_.seed, at.epoch);
   group.epoch = at.epoch;
   group.first_step = at.step;
   group.steps = std::min(plan_.steps, steps_per_epoch_ - at.step);
-  const std::uint64_t first = at.step * options_.batch_size;
-  const std::uint64_t rows = std::min<std::uint64_t>(group.steps * options_.batch_size, data_.rows() - first);
-  const std::span<std::uint64_t> numbers = std::span(group.numbers).first(rows);
-  KeyedPermutation(data_.rows(), options_.seed, at.epoch).fill(first, numbers);
-  gather_rows<T>(data_.x.view(), data_.y.view(), numbers, group.x.view(), group.y.view());
+  group.rows = std::min(group.steps * options_.batch_size, data_.rows() - at.step * options_.batch_size);
   const std::uint64_t next = at.step + group.steps;
   gather_position_ = next == steps_per_epoch_ ? Position{at.epoch + 1, 0} : Position{at.epoch, next};
+}
+
+// Rows [first, first + rows) of the group.
+template <class T>
+void MinibatchFeed<T>::gather(Group& group, std::uint64_t first, std::uint64_t rows) const {
+  const std::span<std::uint64_t> numbers = std::span(group.numbers).subspan(first, rows);
+  group.order->fill(group.first_step * options_.batch_size + first, numbers);
+  gather_rows<T>(data_.x.view(), data_.y.view(), numbers, group.x.view().row_range(first, rows),
+                 group.y.view().row_range(first, rows));
+}
+
+template <class T>
+void MinibatchFeed<T>::gather_together(Group& group) const {
+  const std::uint64_t pieces = (group.rows + piece_rows_ - 1) / piece_rows_;
+  if (options_.arena == nullptr || pieces == 1) return gather(group, 0, group.rows);
+  options_.arena->for_each(pieces, [this, &group](std::size_t p) {
+    const std::uint64_t first = p * piece_rows_;
+    gather(group, first, std::min(piece_rows_, group.rows - first));
+  });
 }
 
 template <class T>
 void MinibatchFeed<T>::advance_group() {
   if (!thread_.joinable()) {
-    gather_next(ring_.front());
+    begin_next(ring_.front());
+    gather_together(ring_.front());
     current_ = &ring_.front();
     return;
   }
@@ -128,7 +153,8 @@ void MinibatchFeed<T>::gather_ahead() {
   std::size_t slot = 0;
   for (std::uint32_t gathered = 0; gather_position_.epoch < options_.epochs;) {
     if (!wait_for_room(gathered)) return;
-    gather_next(ring_[slot]);
+    begin_next(ring_[slot]);
+    gather(ring_[slot], 0, ring_[slot].rows);
     slot = (slot + 1) % ring_.size();
     gathered_ = ++gathered;
     gathered_.notify_one();

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/core/parallel.hpp"
 #include "engine/core/row_numbers.hpp"
 #include "engine/data/sampler.hpp"
 #include "gradloom/dataset.hpp"
@@ -31,6 +32,7 @@ struct FeedOptions {
   std::size_t groups_ahead = 2;  ///< groups of minibatches gathered ahead, at most; 0: gathered when asked for
   std::uint64_t first_epoch = 0, first_epoch_step = 0;  ///< where to start
   std::uint64_t epochs = 0;                             ///< where to end (not included)
+  Arena* arena = nullptr;  ///< whose threads together gather what was not gathered ahead; none: the caller of next()
 };
 
 /// What a feed holds beside the data: `groups` groups of `steps` minibatches each.
@@ -51,7 +53,8 @@ FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOption
 /// With shuffle `none`, and where one minibatch holds the whole set, minibatches are views of the data set. Otherwise
 /// rows are gathered into groups of consecutive minibatches by a thread that runs beside the steps, into a ring of
 /// groups that are allocated once. Nobody takes a lock: the ring is two counters, and a thread sleeps only where the
-/// other one is a whole ring behind or ahead.
+/// other one is a whole ring behind or ahead. Where no core is free for such a thread, it would only keep one of the
+/// steps' waiting: then groups_ahead is better 0, and all threads of the steps gather a group when it is asked for.
 template <class T>
 class MinibatchFeed {
  public:
@@ -74,13 +77,17 @@ class MinibatchFeed {
     Matrix<T> x, y;
     std::vector<std::uint64_t> numbers;  ///< (x.rows())
     std::uint64_t epoch = 0, first_step = 0, steps = 0;
+    std::uint64_t rows = 0;
+    std::optional<KeyedPermutation> order;  ///< of its epoch
   };
   struct Position {
     std::uint64_t epoch = 0, step = 0;
   };
 
   [[nodiscard]] std::size_t rows_at(std::uint64_t step) const;
-  void gather_next(Group& group);
+  void begin_next(Group& group);
+  void gather(Group& group, std::uint64_t first, std::uint64_t rows) const;
+  void gather_together(Group& group) const;
   void advance_group();
   void gather_ahead();
   bool wait_for_room(std::uint32_t gathered) const;
@@ -90,6 +97,7 @@ class MinibatchFeed {
   const FeedOptions options_;
   const std::uint64_t steps_per_epoch_;
   const FeedPlan plan_;
+  const std::uint64_t piece_rows_;  ///< that a thread takes at once where several gather a group
 
   // Owned by the thread that calls next().
   Position position_;

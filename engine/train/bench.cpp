@@ -139,8 +139,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena),
-      feed_(data.training, {config.train.batch_size, config.data.shuffle, config.train.seed, config.data.prefetch, 0, 0,
-                            std::numeric_limits<std::uint64_t>::max()}),
+      feed_(data.training, feed_options(config, step_.takes_all_cores(), arena)),
       times_(step_.plan()) {
   if (initial) state_.parameters = std::move(*initial);
   step_.parameters_changed();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/core/parallel.hpp"
 #include "engine/data/source.hpp"
@@ -13,6 +14,17 @@ namespace gradloom {
 
 std::size_t thread_count(const Config& config) {
   return config.train.threads > 0 ? config.train.threads : allowed_cores();
+}
+
+FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena) {
+  FeedOptions options;
+  options.batch_size = config.train.batch_size;
+  options.shuffle = config.data.shuffle;
+  options.seed = config.train.seed;
+  options.groups_ahead = config.data.prefetch.value_or(all_cores ? 0 : 2);
+  options.epochs = std::numeric_limits<std::uint64_t>::max();
+  options.arena = &arena;
+  return options;
 }
 
 std::string key_place(const Config& config, const std::string& key) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/parallel.hpp"
+#include "engine/data/feed.hpp"
 #include "engine/data/prepare.hpp"
 #include "engine/nn/layout.hpp"
 #include "gradloom/config.hpp"
@@ -29,6 +31,10 @@ std::size_t thread_count(const Config& config);
 
 /// Where a key's value came from, for the start of a message: "c.ini:7: data.train", or the key alone.
 std::string key_place(const Config& config, const std::string& key);
+
+/// How a run's minibatches are handed out, from the first epoch on and without end. `all_cores`: the steps have a
+/// thread of `arena` on every core.
+FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena);
 
 /// Reads the data sets that the config names, holds validation rows out, checks targets against the network, and
 /// standardizes. ConfigError for files that do not exist; DataError for all that training could trip over.

@@ -32,8 +32,8 @@ struct TrainingState {
 /// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
 /// layers before it still run backward. Sums are made in shard order, so the result is the same for any thread count.
 /// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
-/// order on the calling thread. Of a narrow network a shard's
-/// forward and backward passes are one node, and all updates another.
+/// order on the calling thread. Of a narrow network both
+/// passes of a node's shards are one node, and all updates another.
 template <class T>
 class StepGraph {
  public:
@@ -47,6 +47,9 @@ class StepGraph {
   [[nodiscard]] const StepPlan& plan() const { return plan_; }
   /// Threads that a step's work is handed to.
   [[nodiscard]] std::size_t threads() const { return plan_.worth_spreading ? arena_.threads() : 1; }
+
+  /// True where that is every core that the process may run on.
+  [[nodiscard]] bool takes_all_cores() const { return threads() > 1 && threads() >= allowed_cores(); }
 
   /// Runs one step on a minibatch of at most plan().batch_rows rows and returns its mean loss, taken before the
   /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards. `dropout` is read
@@ -76,7 +79,8 @@ class StepGraph {
   // The verbs of the step; each is the body of one kind of node.
   void forward(std::size_t node);
   void backward(std::size_t node, std::size_t layer);
-  void both_passes(std::size_t shard, std::size_t worker);
+  void both_passes(std::size_t node, std::size_t worker);
+  void shard_passes(std::size_t shard, std::size_t worker);
   void update(std::size_t layer, std::size_t tile, std::size_t worker);
   void update_all();
 

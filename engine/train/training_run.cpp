@@ -158,9 +158,11 @@ std::optional<std::string> TrainingRun<T>::reason_to_end() const {
 
 template <class T>
 void TrainingRun<T>::start_feed() {
-  feed_.emplace(data_.training,
-                FeedOptions{config_.train.batch_size, config_.data.shuffle, config_.train.seed, config_.data.prefetch,
-                            progress_.epoch, progress_.epoch_step, config_.train.epochs});
+  FeedOptions options = feed_options(config_, step_.takes_all_cores(), arena_);
+  options.first_epoch = progress_.epoch;
+  options.first_epoch_step = progress_.epoch_step;
+  options.epochs = config_.train.epochs;
+  feed_.emplace(data_.training, options);
   step_.parameters_changed();
   step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};
 }

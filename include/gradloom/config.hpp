@@ -31,7 +31,9 @@ struct Config {
     Standardize standardize = Standardize::kNone;
     Shuffle shuffle = Shuffle::kFull;
     std::uint64_t memory = 0;  ///< bytes; 0: a quarter of RAM
-    std::size_t prefetch = 2;  ///< groups of minibatches gathered ahead by a thread beside the step; 0: none
+    /// Groups of minibatches gathered ahead by a thread beside the steps; 0: none, the threads of the steps gather one
+    /// when it is needed. nullopt: 2, and 0 where the steps have a thread on every core. The bits are the same.
+    std::optional<std::size_t> prefetch;
   } data;
 
   struct Model {

@@ -92,9 +92,11 @@ std::uint64_t allocations_of_steps(const StepCase& c) {
   return allocations_in([&] { take(2000); });
 }
 
-std::uint64_t allocations_of_feed(Shuffle shuffle, std::size_t groups_ahead) {
+std::uint64_t allocations_of_feed(Shuffle shuffle, std::size_t groups_ahead, std::size_t threads) {
   const Dataset<float> data = samples<float>(20000, 1);
-  MinibatchFeed<float> feed(data, {32, shuffle, 1, groups_ahead, 0, 0, kNoEnd});
+  Arena arena(threads);
+  warm_up_threads(arena);
+  MinibatchFeed<float> feed(data, {32, shuffle, 1, groups_ahead, 0, 0, kNoEnd, &arena});
   const auto take = [&](std::uint64_t epochs) {
     for (std::uint64_t i = 0; i < epochs * feed.steps_per_epoch(); ++i) REQUIRE(feed.next()->rows() > 0);
   };
@@ -158,10 +160,11 @@ TEST_CASE("a step allocates nothing", "[allocations]") {
 
 TEST_CASE("a feed allocates nothing", "[allocations]") {
   for (const Shuffle shuffle : {Shuffle::kNone, Shuffle::kFull})
-    for (const std::size_t groups_ahead : {0, 2}) {
-      CAPTURE(static_cast<int>(shuffle), groups_ahead);
-      CHECK(allocations_of_feed(shuffle, groups_ahead) == 0);
-    }
+    for (const std::size_t groups_ahead : {0, 2})
+      for (const std::size_t threads : {4, 1}) {
+        CAPTURE(static_cast<int>(shuffle), groups_ahead, threads);
+        CHECK(allocations_of_feed(shuffle, groups_ahead, threads) == 0);
+      }
 }
 
 TEST_CASE("training allocates nothing between the steps that it logs", "[allocations]") {

@@ -310,7 +310,7 @@ TEST_CASE("The resolved text holds every key once and reads back the same", "[co
   const Config again = parse_config(text, "resolved");
   CHECK(again.run.dir == config.run.dir);
   CHECK_NOTHROW(require_resumable(config, again));
-  for (const char* key : {"prefetch = 2", "momentum = 0", "warmup-steps = 0", "patience = none", "memory = auto"})
+  for (const char* key : {"prefetch = auto", "momentum = 0", "warmup-steps = 0", "patience = none", "memory = auto"})
     CHECK_THAT(text, Contains(key));
 }
 
