@@ -7,12 +7,7 @@ namespace {
 
 // With more threads each has so few rows that packing all weights takes it longer than sharing them does.
 constexpr std::size_t kMostOwners = 4;
-constexpr std::size_t kMostOwnBytes = std::size_t{24} << 20;
-
-template <class T>
-std::size_t copies_for(const ParameterLayout& layout, std::size_t readers) {
-  return readers <= kMostOwners && readers * packed_elements(layout) * sizeof(T) <= kMostOwnBytes ? readers : 1;
-}
+constexpr std::size_t kMostOwnElements = std::size_t{6} << 20;
 
 }  // namespace
 
@@ -23,9 +18,13 @@ std::size_t packed_elements(const ParameterLayout& layout) {
   return elements;
 }
 
+bool packed_by_each(const ParameterLayout& layout, std::size_t threads) {
+  return threads > 1 && threads <= kMostOwners && threads * packed_elements(layout) <= kMostOwnElements;
+}
+
 template <class T>
 PackedWeights<T>::PackedWeights(const ParameterLayout& layout, std::size_t readers)
-    : layout_(layout), copies_(copies_for<T>(layout, readers)) {
+    : layout_(layout), copies_(packed_by_each(layout, readers) ? readers : 1) {
   for (Copy& copy : copies_) {
     copy.packed_at.assign(layout.depth(), 0);
     for (std::size_t l = 0; l < layout.depth(); ++l)

@@ -11,6 +11,9 @@ namespace gradloom {
 /// Elements of one copy of all layers.
 std::size_t packed_elements(const ParameterLayout& layout);
 
+/// True where so many threads pack copies of their own: few, with copies that take little memory.
+bool packed_by_each(const ParameterLayout& layout, std::size_t threads);
+
 /// Wᵀ and b of each layer as panels, for the forward products of every row block of a step. Either one copy that all
 /// threads read, repacked as the parameters are updated, or a copy of its own for each thread, which packs it when it
 /// first needs it in a step. Memory that several cores have read is dear to write, so for few threads packing
@@ -18,8 +21,7 @@ std::size_t packed_elements(const ParameterLayout& layout);
 template <class T>
 class PackedWeights {
  public:
-  /// `readers`: threads of the arena that steps run in. With one of them, with many, and where all copies would take
-  /// much memory, there is one copy.
+  /// `readers`: threads of the arena that steps run in.
   PackedWeights(const ParameterLayout& layout, std::size_t readers);
 
   [[nodiscard]] bool shared() const { return copies_.size() == 1; }

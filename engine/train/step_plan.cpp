@@ -1,6 +1,7 @@
 #include "engine/train/step_plan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/narrow.hpp"
@@ -18,6 +19,9 @@ constexpr std::size_t kTileMultiple = 64;
 
 // Deltas of more units than this, of all rows of a block, would not stay in the second-level cache.
 constexpr std::size_t kMostTileUnits = 512;
+
+// Arithmetic of a tile that is worth cutting in two: threads wait for the last one at the end of a step.
+constexpr double kTileFlops = 4e7;
 
 // Below this much arithmetic, handing work to another thread costs more than it brings (about 20 µs of small
 // products against a flow-graph round of 10 µs).
@@ -136,6 +140,20 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
   plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles, kRowMultiple));
 }
 
+// Cuts each tile by inputs into pieces of about kTileFlops. Not for a shared copy of the packed weights: whoever
+// updates units packs all of their weights there.
+void cut_by_inputs(std::vector<Tile>& tiles, const LayerLayout& layer, std::size_t batch_rows) {
+  std::vector<Tile> pieces;
+  for (const Tile& tile : tiles) {
+    const double flops = 2.0 * static_cast<double>(tile.units * layer.inputs) * static_cast<double>(batch_rows);
+    const auto parts = std::max<std::size_t>(1, static_cast<std::size_t>(flops / kTileFlops));
+    const std::size_t inputs = parts == 1 ? layer.inputs : round_up(divide_up(layer.inputs, parts), kTileMultiple);
+    for (std::size_t first = 0; first < layer.inputs; first += inputs)
+      pieces.push_back({tile.layer, tile.first_unit, tile.units, first, std::min(first + inputs, layer.inputs)});
+  }
+  tiles = std::move(pieces);
+}
+
 // With panels, cuts leave no trace in the bits. For one thread one piece: what reads or packs B is then shared by all
 // rows. For several as many as can be: then they wait the least for each other's last one.
 void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t threads) {
@@ -148,6 +166,7 @@ void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t thr
     const std::size_t fewest = divide_up(layout.layer(l).units, kMostTileUnits);
     plan.tiles[l] =
         cut_into_tiles(l, layout.layer(l), std::max(fewest, std::min(pieces, plan.tiles[l].size())), kTileMultiple);
+    if (packed_by_each(layout, threads)) cut_by_inputs(plan.tiles[l], layout.layer(l), plan.batch_rows);
   }
 }
 

@@ -26,11 +26,15 @@ enum class Reduction {
   kWholeMinibatch,
 };
 
-/// Some consecutive units of a layer: what one reduction node averages and updates.
+/// Some consecutive units of a layer, with all of their weights or those of some consecutive inputs: what one reduction
+/// node averages and updates. Biases go with the first input.
 struct Tile {
+  static constexpr std::size_t kAllInputs = static_cast<std::size_t>(-1);
   std::size_t layer = 0;
   std::size_t first_unit = 0;
   std::size_t units = 0;
+  std::size_t first_input = 0;
+  std::size_t end_input = kAllInputs;
 };
 
 /// How one step is cut into work. Whatever leaves a trace in the bits is a function of the network's and the
@@ -44,7 +48,7 @@ struct StepPlan {
   std::size_t shards = 0;                ///< of a full minibatch; the last, smaller one fills fewer
   std::size_t shards_per_node = 1;       ///< that go through a layer as one product
   std::vector<Reduction> reductions;     ///< for each layer
-  std::vector<std::vector<Tile>> tiles;  ///< for each layer, in unit order
+  std::vector<std::vector<Tile>> tiles;  ///< for each layer, in the order of units, then inputs
   bool worth_spreading = false;          ///< false: the step is too little work to be handed to several threads
 
   /// Rows of shard s in a minibatch of `rows` rows; none where the minibatch ends before it.

@@ -72,6 +72,13 @@ Job many_inputs() {
   return job;
 }
 
+// So much work that few threads cut tiles by inputs.
+Job large_tiles() {
+  Job job = many_inputs();
+  job.rows = 80;
+  return job;
+}
+
 Job narrow_job() {
   Job job;
   job.rows = 1100;
@@ -248,7 +255,7 @@ std::pair<AlignedBuffer<float>, std::vector<double>> train_as_planned(const Job&
 
 TEST_CASE("plans for any number of threads give the same parameters and losses", "[train][threads]") {
   const auto products = GENERATE(Products::kPanels, Products::kBlas);
-  const Job job = GENERATE(wide_job(), narrow_job(), many_inputs());
+  const Job job = GENERATE(wide_job(), narrow_job(), many_inputs(), large_tiles());
   const auto one = train_as_planned(job, products, 1);
   for (const std::size_t threads : kThreadCounts) {
     const auto many = train_as_planned(job, products, threads);
@@ -445,19 +452,40 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
         REQUIRE((plan.passes == Passes::kNarrow) == (products == Products::kPanels && narrow));
         REQUIRE(plan.shard(plan.shards - 1, 1).count == (plan.shards == 1 ? 1 : 0));
         for (std::size_t l = 0; l < layers.size(); ++l) {
-          std::size_t unit = 0;
+          const std::size_t inputs = layout.layer(l).inputs;
+          std::size_t unit = 0, input = 0;
           for (const Tile& tile : plan.tiles[l]) {
             REQUIRE(tile.layer == l);
             REQUIRE(tile.first_unit == unit);
             REQUIRE(tile.units > 0);
             REQUIRE((plan.passes != Passes::kPanels || tile.first_unit % kPanelMultiple == 0));
+            REQUIRE(tile.first_input == input);
+            REQUIRE(tile.end_input > input);
+            input = std::min(tile.end_input, inputs);
+            if (input < inputs) {
+              REQUIRE(packed_by_each(layout, threads));
+              continue;
+            }
+            input = 0;
             unit += tile.units;
           }
+          REQUIRE(input == 0);
           REQUIRE(unit == layers[l].units);
         }
       }
     }
   }
+}
+
+TEST_CASE("tiles of much work are cut by inputs where each thread packs for itself", "[train]") {
+  const Job job = large_tiles();
+  const ParameterLayout layout(job.inputs, job.layers);
+  REQUIRE(packed_by_each(layout, 2));
+  REQUIRE(!packed_by_each(layout, 8));
+  const auto tiles = [&](std::size_t threads) {
+    return plan_step(layout, job.rows, 0, Products::kPanels, threads).tiles[0].size();
+  };
+  CHECK(tiles(2) == tiles(8) + 1);
 }
 
 TEST_CASE("clocks and bare products leave a step's results as they are", "[train][threads]") {
