@@ -10,6 +10,7 @@
 #include "engine/config/ini.hpp"
 #include "engine/core/parallel.hpp"
 #include "engine/io/hdf5.hpp"
+#include "engine/io/npz.hpp"
 #include "engine/linalg/blas.hpp"
 #include "engine/linalg/kernels.hpp"
 
@@ -39,10 +40,11 @@ std::string version_report() {
   text += fmt::format("compiler: {}\n", compiler());
   text += fmt::format("BLAS: {}, core type {}\n", blas.version, blas.core_type);
   text += fmt::format("instruction set: {}\n", instruction_set());
-  text += fmt::format("libraries: {}, {}, {}, zlib {}, Highway {}.{}.{}, xxHash {}, fmt {}, nlohmann-json {}.{}.{}\n",
-                      tbb_version(), h5::version(), boost_version(), zlibVersion(), HWY_MAJOR, HWY_MINOR, HWY_PATCH,
-                      dotted(XXH_versionNumber()), dotted(FMT_VERSION), NLOHMANN_JSON_VERSION_MAJOR,
-                      NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH);
+  text +=
+      fmt::format("libraries: {}, {}, {}, zlib {}, {}, Highway {}.{}.{}, xxHash {}, fmt {}, nlohmann-json {}.{}.{}\n",
+                  tbb_version(), h5::version(), boost_version(), zlibVersion(), libzip_version(), HWY_MAJOR, HWY_MINOR,
+                  HWY_PATCH, dotted(XXH_versionNumber()), dotted(FMT_VERSION), NLOHMANN_JSON_VERSION_MAJOR,
+                  NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH);
   return text;
 }
 

@@ -36,6 +36,7 @@ HOMES = {
     # The version report takes these three versions from the headers' macros.
     r"hwy/.*": r"engine/(linalg/|report/version\.cpp$)",
     r"xxh(3|ash)\.h": r"engine/(checkpoint/|report/version\.cpp$)",
+    r"zip(conf)?\.h": r"engine/io/npz\.cpp$",
     r"zlib\.h": r"engine/((io|data)/|report/version\.cpp$)",
     r"nlohmann/.*": r"engine/",
     r"fmt/.*": r"(engine|apps)/",
