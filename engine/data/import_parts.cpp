@@ -9,9 +9,8 @@
 #include <filesystem>
 #include <numeric>
 #include <string_view>
-#include <utility>
 
-#include "engine/core/random.hpp"
+#include "engine/data/pending_files.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -50,23 +49,40 @@ std::vector<std::uint64_t> part_ends(const std::vector<double>& fractions, std::
   return ends;
 }
 
-std::vector<std::uint8_t> assign(std::uint64_t seed, std::uint64_t rows, const std::vector<std::uint64_t>& ends) {
-  const CounterRandom random(seed, RandomUse::kImportSplit);
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> order(rows);  // (key, row): equal keys fall to the row
-  for (std::uint64_t row = 0; row < rows; ++row) order[row] = {random.bits(row), row};
-  std::sort(order.begin(), order.end());
-  std::vector<std::uint8_t> part_of(rows);
-  std::uint8_t part = 0;
-  for (std::uint64_t i = 0; i < rows; ++i) {
-    while (i >= ends[part]) ++part;
-    part_of[order[i].second] = part;
+// The keys at these places (ascending) of the order of all rows. One pass counts the rows for each of the first bits of
+// their keys, a second one collects those that could stand at the places.
+std::vector<RowKey> keys_at(const CounterRandom& random, std::uint64_t rows, const std::vector<std::uint64_t>& places) {
+  constexpr unsigned kShift = 48;
+  std::vector<std::uint64_t> counts(std::size_t{1} << (64 - kShift));
+  for (std::uint64_t row = 0; row < rows; ++row) ++counts[random.bits(row) >> kShift];
+  struct Bucket {
+    std::uint64_t bits, rows_before;
+  };
+  std::vector<Bucket> buckets;
+  std::uint64_t before = 0;
+  for (std::size_t bits = 0; bits < counts.size(); ++bits) {
+    while (buckets.size() < places.size() && places[buckets.size()] < before + counts[bits])
+      buckets.push_back({bits, before});
+    before += counts[bits];
   }
-  return part_of;
+  std::vector<std::vector<RowKey>> candidates(buckets.size());
+  for (std::uint64_t row = 0; row < rows; ++row) {
+    const std::uint64_t key = random.bits(row);
+    for (std::size_t i = 0; i < buckets.size(); ++i)
+      if (key >> kShift == buckets[i].bits) candidates[i].push_back({key, row});
+  }
+  std::vector<RowKey> keys;
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    std::sort(candidates[i].begin(), candidates[i].end());
+    keys.push_back(candidates[i][static_cast<std::size_t>(places[i] - buckets[i].rows_before)]);
+  }
+  return keys;
 }
 
 }  // namespace
 
 void require_sound_outputs(const ImportOptions& options) {
+  (void)folder_of_output(options.output);
   const std::vector<double>& split = options.split;
   const bool fractions = std::all_of(split.begin(), split.end(), [](double f) { return f >= 0 && f <= 1; });
   const double sum = std::accumulate(split.begin(), split.end(), 0.0);
@@ -81,6 +97,12 @@ void require_sound_outputs(const ImportOptions& options) {
         throw ConfigError(fmt::format("--output {}: would replace the source; choose another name", output));
     }
   }
+}
+
+std::size_t PartPlan::part(std::uint64_t row) const {
+  if (ends.empty()) return 0;
+  const RowKey key{random.bits(row), row};
+  return static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), key) - ends.begin());
 }
 
 PartPlan plan_parts(const ImportOptions& options, std::uint64_t rows) {
@@ -98,7 +120,10 @@ PartPlan plan_parts(const ImportOptions& options, std::uint64_t rows) {
       throw DataError(fmt::format("--split {}: of {} rows none are left for {}; give it a larger share",
                                   fmt::join(options.split, ","), rows, names[part]));
   }
-  plan.part_of = assign(options.seed, rows, ends);
+  plan.random = CounterRandom(options.seed, RandomUse::kImportSplit);
+  std::vector<std::uint64_t> places(ends.begin(), ends.end() - 1);
+  places.erase(std::lower_bound(places.begin(), places.end(), rows), places.end());  // where the last parts are empty
+  plan.ends = keys_at(plan.random, rows, places);
   return plan;
 }
 

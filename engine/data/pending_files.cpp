@@ -58,11 +58,8 @@ PendingFiles::~PendingFiles() {
 }
 
 std::string PendingFiles::add(const std::string& path) {
-  const fs::path target(path);
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  const fs::path target(path), folder = folder_of_output(path);
   std::error_code ignored;
-  if (!fs::is_directory(folder, ignored))
-    throw FileError(fmt::format("output {}: there is no folder {}; create it first", path, folder.string()));
   if (!target.has_filename() || fs::is_directory(target, ignored))
     throw ConfigError(fmt::format("output {}: is a folder; name a file, such as data.h5", path));
   if (fs::exists(target, ignored) && !fs::is_regular_file(target, ignored))  // a rename would replace the device
@@ -85,6 +82,15 @@ void PendingFiles::publish() {
     throw FileError(fmt::format("{}: rename failed: {}", files_[i].path, error.message()));
   }
   files_.clear();
+}
+
+std::string folder_of_output(const std::string& path) {
+  const fs::path target(path);
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored))
+    throw FileError(fmt::format("output {}: there is no folder {}; create it first", path, folder.string()));
+  return folder.string();
 }
 
 void remove_unfinished_outputs() noexcept {

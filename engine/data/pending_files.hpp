@@ -29,4 +29,7 @@ class PendingFiles {
   std::vector<Pending> files_;
 };
 
+/// The folder that an output is written in, "." where it names none. FileError where it does not exist.
+std::string folder_of_output(const std::string& path);
+
 }  // namespace gradloom

@@ -1,3 +1,5 @@
+#include "engine/data/import_parts.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -54,6 +56,33 @@ TEST_CASE("a split is exact, disjoint, in order, and a function of the seed") {
   CHECK(import.x("c.test.h5").size() == 501);
 }
 
+TEST_CASE("a plan without memory gives the parts that sorting all keys gives") {
+  for (const std::uint64_t rows : {3, 10, 1000, 70'000}) {
+    for (const std::vector<double>& split :
+         {std::vector{0.8, 0.2}, std::vector{0.34, 0.33, 0.33}, std::vector{0.5, 0.0, 0.5}, std::vector{0.0, 1.0},
+          std::vector{1.0, 0.0, 0.0}}) {
+      ImportOptions options;
+      options.output = "out.h5";
+      options.split = split;
+      options.seed = rows;
+      const PartPlan plan = plan_parts(options, rows);
+      const CounterRandom random(options.seed, RandomUse::kImportSplit);
+      std::vector<std::pair<std::uint64_t, std::uint64_t>> order;
+      for (std::uint64_t row = 0; row < rows; ++row) order.emplace_back(random.bits(row), row);
+      std::sort(order.begin(), order.end());
+      std::uint64_t place = 0, end = plan.rows[0];
+      std::size_t part = 0;
+      bool same = true;
+      for (; place < rows; ++place) {
+        while (place == end) end += plan.rows[++part];
+        same = same && plan.part(order[place].second) == part;
+      }
+      CHECK(same);
+      CHECK(end == rows);
+    }
+  }
+}
+
 TEST_CASE("with a split the means come from the training rows alone") {
   std::string text = "a,b\n";
   for (int row = 0; row < 200; ++row)
@@ -90,6 +119,7 @@ TEST_CASE("splits and outputs that cannot be are refused") {
   CHECK_THAT(import.refusal<ConfigError>(), has_text("would replace the source"));
   import.options.output = import.folder() / "absent/out.h5";
   CHECK_THAT(import.refusal<ConfigError>(), has_text("create it first"));
+  import.options.output = import.folder() / "out.h5";
   import.options.sources = {};
   CHECK_THAT(message_of<ConfigError>([&] { import.run(); }), has_text("names no source"));
   import.options.sources = {import.folder() / "nowhere.csv"};
