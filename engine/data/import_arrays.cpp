@@ -4,34 +4,26 @@
 
 #include <cmath>
 
+#include "engine/data/import_writer.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
-namespace {
-
-constexpr std::size_t kMostFeatures = 10'000'000;
-
-}  // namespace
-
-void require_array_options(const ImportOptions& options, const std::string& format) {
-  if (options.sources.size() > 2)
-    throw ConfigError(fmt::format("import: takes one {} file of features and at most one of targets, not {}", format,
-                                  options.sources.size()));
-  if (!options.targets.empty() || !options.categorical.empty() || options.header != HeaderMode::kDetect ||
-      options.missing != MissingCells::kError)
+void require_array_options(const ImportOptions& options, std::size_t sources, const std::string& format) {
+  if (sources > 2)
     throw ConfigError(
-        fmt::format("import: --target, --categorical, --header and --missing are for CSV; of two {} files the second "
-                    "one holds the targets",
-                    format));
+        fmt::format("import: takes one {} array of features and at most one of targets, not {}", format, sources));
   if (!std::isfinite(options.scale) || options.scale == 0)
     throw ConfigError(fmt::format("--scale {}: must be a number other than 0", options.scale));
-  if (options.classify && options.sources.size() == 1)
-    throw ConfigError(fmt::format("--classify needs a second {} file, the labels", format));
+  if (options.classify && sources == 1)
+    throw ConfigError(fmt::format("--classify needs a second {} array, the labels", format));
+}
+
+void report_rows(const ImportOptions& options, std::uint64_t done, std::uint64_t rows, std::uint64_t row_bytes) {
+  if (options.on_progress) options.on_progress({"writing", done * row_bytes, rows * row_bytes});
 }
 
 std::vector<std::string> feature_names(const std::string& path, std::size_t count) {
-  if (count > kMostFeatures)
-    throw DataError(fmt::format("{}: has rows of {} values; import takes up to {}", path, count, kMostFeatures));
+  require_feature_count(path, count);
   std::vector<std::string> names;
   for (std::size_t i = 0; i < count; ++i) names.push_back(fmt::format("x{}", i));
   return names;

@@ -25,10 +25,10 @@ constexpr double kWholeInDouble = 9007199254740992;  // 2^53: every whole number
 // The second array, read and checked block by block.
 class Targets {
  public:
-  Targets(const std::string& path, bool classify) : reader_(path), classify_(classify) {
+  Targets(const ImportSource& source, bool classify) : reader_(source.path, source.name), classify_(classify) {
     if (reader_.shape().size() > 2 || (classify && reader_.row_elements() != 1))
-      throw DataError(fmt::format("{}: has {} dimensions with {} values a row; {}; the features come first", path,
-                                  reader_.shape().size(), reader_.row_elements(),
+      throw DataError(fmt::format("{}: has {} dimensions with {} values a row; {}; the features come first",
+                                  source.name, reader_.shape().size(), reader_.row_elements(),
                                   classify ? "labels are one a row" : "targets are (rows) or (rows, outputs)"));
   }
 
@@ -57,15 +57,15 @@ class Targets {
 
  private:
   void check(std::uint64_t row, std::size_t column, double value) const {
-    if (!std::isfinite(value)) refuse_value(reader_.path(), row, column, value);
+    if (!std::isfinite(value)) refuse_value(reader_.name(), row, column, value);
     if (classify_ && (std::floor(value) != value || value < 0 || value >= static_cast<double>(kMostClasses)))
-      throw DataError(fmt::format("{}: row {}: label {} must be a whole number from 0 to {}", reader_.path(), row,
+      throw DataError(fmt::format("{}: row {}: label {} must be a whole number from 0 to {}", reader_.name(), row,
                                   value, kMostClasses - 1));
     const bool rounds = reader_.type() == NpyType::kInt64 || reader_.type() == NpyType::kUint64;
     if (rounds && std::abs(value) >= kWholeInDouble)
       throw DataError(fmt::format(
           "{}: row {}, column {}: found about {}; targets are stored as float64, which holds whole numbers below 2^53",
-          reader_.path(), row, column, value));
+          reader_.name(), row, column, value));
   }
 
   NpyReader reader_;
@@ -75,7 +75,7 @@ class Targets {
 
 ImportLayout layout_of(const NpyReader& features, Targets* targets, bool classify) {
   ImportLayout layout;
-  layout.features = feature_names(features.path(), features.row_elements());
+  layout.features = feature_names(features.name(), features.row_elements());
   if (targets == nullptr) return layout;
   if (classify) {
     layout.targets = {"label"};
@@ -112,7 +112,7 @@ class Features {
     const auto bad = std::find_if(block_.begin(), block_.end(), [](X x) { return !std::isfinite(x); });
     if (bad == block_.end()) return;
     const auto i = static_cast<std::size_t>(bad - block_.begin());
-    refuse_value(reader_.path(), first + i / width(), i % width(),
+    refuse_value(reader_.name(), first + i / width(), i % width(),
                  scale_ == 1 ? static_cast<double>(*bad) : values_[i]);
   }
 
@@ -124,9 +124,9 @@ class Features {
 
 template <class X>
 std::vector<ImportedFile> write_rows(NpyReader& reader, Targets* targets, const PartPlan& plan,
-                                     const ImportLayout& layout, double scale) {
+                                     const ImportLayout& layout, const ImportOptions& options) {
   ImportWriter<X> writer(plan, layout);
-  Features<X> features(reader, scale);
+  Features<X> features(reader, options.scale);
   const std::size_t outputs = targets == nullptr ? 0 : targets->outputs();
   const std::size_t most = std::max<std::size_t>(kBlockElements / (reader.row_elements() + outputs), 1);
   for (std::uint64_t first = 0; first < reader.rows(); first += most) {
@@ -134,6 +134,7 @@ std::vector<ImportedFile> write_rows(NpyReader& reader, Targets* targets, const 
     features.read(first, rows);
     const std::span<const double> y = targets == nullptr ? std::span<const double>() : targets->read(first, rows);
     for (std::size_t i = 0; i < rows; ++i) writer.append(features.row(i), y.subspan(i * outputs, outputs));
+    report_rows(options, first + rows, reader.rows(), reader.row_elements() * reader.element_bytes());
   }
   reader.require_end();
   if (targets != nullptr) targets->require_end();
@@ -143,9 +144,11 @@ std::vector<ImportedFile> write_rows(NpyReader& reader, Targets* targets, const 
 // The smallest type of data sets that holds the values as they are; once they are scaled float where it holds what they
 // were before, else double.
 std::vector<ImportedFile> write_as_typed(NpyReader& reader, Targets* targets, const PartPlan& plan,
-                                         const ImportLayout& layout, double scale) {
-  const auto write = [&](auto of_type) { return write_rows<decltype(of_type)>(reader, targets, plan, layout, scale); };
-  const bool scaled = scale != 1;
+                                         const ImportLayout& layout, const ImportOptions& options) {
+  const auto write = [&](auto of_type) {
+    return write_rows<decltype(of_type)>(reader, targets, plan, layout, options);
+  };
+  const bool scaled = options.scale != 1;
   switch (reader.type()) {
     case NpyType::kBool:
     case NpyType::kUint8:
@@ -172,20 +175,21 @@ std::vector<ImportedFile> write_as_typed(NpyReader& reader, Targets* targets, co
 
 }  // namespace
 
-ImportReport import_npy(const ImportOptions& options) {
-  require_array_options(options, "NPY");
-  NpyReader features(options.sources.front());
+ImportReport import_npy(const ImportOptions& options, const std::vector<ImportSource>& sources,
+                        const std::string& format) {
+  require_array_options(options, sources.size(), format);
+  NpyReader features(sources.front().path, sources.front().name);
   std::unique_ptr<Targets> targets;
-  if (options.sources.size() == 2) {
-    targets = std::make_unique<Targets>(options.sources.back(), options.classify);
+  if (sources.size() == 2) {
+    targets = std::make_unique<Targets>(sources.back(), options.classify);
     if (targets->rows() != features.rows())
-      throw DataError(fmt::format("{}: holds targets of {} rows for the {} rows of {}", options.sources.back(),
-                                  targets->rows(), features.rows(), features.path()));
+      throw DataError(fmt::format("{}: holds targets of {} rows for the {} rows of {}", sources.back().name,
+                                  targets->rows(), features.rows(), features.name()));
   }
   const PartPlan plan = plan_parts(options, features.rows());
   const ImportLayout layout = layout_of(features, targets.get(), options.classify);
   ImportReport report;
-  report.files = write_as_typed(features, targets.get(), plan, layout, options.scale);
+  report.files = write_as_typed(features, targets.get(), plan, layout, options);
   report.source_rows = features.rows();
   report.features = layout.features.size();
   report.outputs = layout.targets.size();

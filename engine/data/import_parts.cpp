@@ -69,7 +69,7 @@ std::vector<RowKey> keys_at(const CounterRandom& random, std::uint64_t rows, con
   for (std::uint64_t row = 0; row < rows; ++row) {
     const std::uint64_t key = random.bits(row);
     for (std::size_t i = 0; i < buckets.size(); ++i)
-      if (key >> kShift == buckets[i].bits) candidates[i].push_back({key, row});
+      if (key >> kShift == buckets[i].bits) candidates[i].emplace_back(key, row);
   }
   std::vector<RowKey> keys;
   for (std::size_t i = 0; i < buckets.size(); ++i) {

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/random.hpp"
@@ -10,11 +10,8 @@
 
 namespace gradloom {
 
-/// A row's place in the order that (seed, row) decides: equal keys fall to the row.
-struct RowKey {
-  std::uint64_t key = 0, row = 0;
-  auto operator<=>(const RowKey&) const = default;
-};
+/// (key, row): a row's place in the order that (seed, row) decides; equal keys fall to the row.
+using RowKey = std::pair<std::uint64_t, std::uint64_t>;
 
 /// Which output file every row goes to. The first part is the one to train on.
 struct PartPlan {

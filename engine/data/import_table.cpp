@@ -14,17 +14,21 @@
 namespace gradloom {
 namespace {
 
-constexpr std::size_t kSampledRecords = 100;
+constexpr std::size_t kSampledRecords = 100, kSampledCells = 1'000'000;
 
 using Sample = std::vector<std::vector<std::string>>;
 
-Sample sample_of(const std::string& path) {
-  CsvReader reader(path);
+// The first line and some of the next ones: always one, and fewer of them where lines are wide.
+Sample sample_of(const ImportSource& source) {
+  CsvReader reader(source.path, source.name);
   CsvRecord record;
   Sample sample;
-  while (sample.size() <= kSampledRecords && reader.next(record))
+  for (std::size_t cells = 0; sample.size() <= kSampledRecords && (sample.size() < 2 || cells < kSampledCells);) {
+    if (!reader.next(record)) break;
     sample.emplace_back(record.cells.begin(), record.cells.end());
-  if (sample.empty()) throw DataError(fmt::format("{}: is empty", path));
+    cells += record.cells.size();
+  }
+  if (sample.empty()) throw DataError(fmt::format("{}: is empty", source.name));
   return sample;
 }
 
@@ -59,16 +63,22 @@ bool has_header(const Sample& sample) {
   return could_be_names;
 }
 
-std::string name_of(const std::string& cell, std::size_t column) {
+std::string name_of(std::string_view cell, std::size_t column) {
   const std::string_view text = parse_cell(cell).text;
   return text.empty() ? fmt::format("x{}", column) : std::string(text);
 }
 
-void require_distinct(const std::string& path, const std::vector<std::string>& names) {
-  std::set<std::string> seen;
-  for (const std::string& name : names) {
-    if (seen.insert(name).second) continue;
-    throw DataError(fmt::format("{}:1: the header names {} twice; rename one, or say --no-header", path, shown(name)));
+void require_names(const std::string& source, const std::vector<std::string>& names) {
+  std::set<std::string_view> seen;
+  for (std::size_t column = 0; column < names.size(); ++column) {
+    if (!is_utf8(names[column]))
+      throw DataError(
+          fmt::format("{}:1: the name of column {} (from 0) is not in UTF-8; convert the file, for example "
+                      "by iconv -f latin1 -t utf8",
+                      source, column));
+    if (!seen.insert(names[column]).second)
+      throw DataError(
+          fmt::format("{}:1: the header names {} twice; rename one, or say --no-header", source, shown(names[column])));
   }
 }
 
@@ -87,48 +97,73 @@ std::size_t TableShape::column(const std::string& option, const std::string& wan
   const auto count = static_cast<long long>(names.size());
   if (const auto index = whole_number(wanted)) {
     if (*index >= -count && *index < count) return static_cast<std::size_t>(*index < 0 ? *index + count : *index);
-    throw ConfigError(fmt::format("{} {}: {} has {} columns; indices go from {} to {}", option, wanted, sources.front(),
-                                  count, -count, count - 1));
+    throw ConfigError(fmt::format("{} {}: {} has {} columns; indices go from {} to {}", option, wanted,
+                                  sources.front().name, count, -count, count - 1));
   }
   const auto near = nearest_name(wanted, names);
   const std::string way_out = near ? fmt::format("did you mean {}?", *near)
                                    : fmt::format("columns go from {} to {}", names.front(), names.back());
-  throw ConfigError(fmt::format("{} {}: {} has no such column; {}", option, wanted, sources.front(), way_out));
+  throw ConfigError(fmt::format("{} {}: {} has no such column; {}", option, wanted, sources.front().name, way_out));
 }
 
-TableShape table_shape(const std::vector<std::string>& sources, HeaderMode mode) {
+TableShape table_shape(const std::vector<ImportSource>& sources, HeaderMode mode) {
   TableShape shape;
   shape.sources = sources;
   const Sample sample = sample_of(sources.front());
   shape.header = mode == HeaderMode::kPresent || (mode == HeaderMode::kDetect && has_header(sample));
   for (std::size_t column = 0; column < sample.front().size(); ++column)
     shape.names.push_back(shape.header ? name_of(sample.front()[column], column) : fmt::format("x{}", column));
-  if (shape.header) require_distinct(sources.front(), shape.names);
+  if (shape.header) require_names(sources.front().name, shape.names);
   return shape;
 }
 
-TableReader::TableReader(const TableShape& shape) : shape_(shape) {}
-
-bool TableReader::next(CsvRecord& record) {
-  while (reader_ == nullptr || !reader_->next(record)) {
-    if (next_source_ == shape_.sources.size()) return false;
-    reader_ = std::make_unique<CsvReader>(shape_.sources[next_source_++]);
-    if (shape_.header) require_header(record);
+void TableShape::require_header(CsvCursor& cursor, const std::string& source) const {
+  bool same = true;
+  std::size_t column = 0;
+  for (; cursor.has_cell(); ++column) {
+    const std::string_view cell = cursor.take_cell();
+    same = same && column < names.size() && name_of(cell, column) == names[column];
   }
-  if (record.cells.size() != shape_.names.size())
-    throw DataError(fmt::format("{}:{}: has {} cells where {} are expected", path(), record.line, record.cells.size(),
-                                shape_.names.size()));
+  if (!same || column != names.size())
+    throw DataError(fmt::format("{}:{}: the header differs from that of {}; all sources must have the same columns",
+                                source, cursor.line(), sources.front().name));
+}
+
+TableRows::TableRows(const TableShape& shape, const std::vector<CellNeed>& needs, SourceBlock& block)
+    : shape_(shape), needs_(needs), source_(shape.sources[block.source].name), cursor_(block.separator, source_) {
+  cursor_.enter(block.text);
+  if (shape.header && block.begins_source && cursor_.next_record()) shape.require_header(cursor_, source_);
+}
+
+bool TableRows::next(double* numbers) {
+  if (!cursor_.next_record()) return false;
+  odd_.clear();
+  const std::size_t columns = needs_.size();
+  for (std::size_t column = 0; column < columns; ++column) {
+    if (!cursor_.has_cell()) refuse_width(column);
+    take(column, numbers[column]);
+  }
+  if (cursor_.has_cell()) refuse_width(columns);
   return true;
 }
 
-void TableReader::require_header(CsvRecord& record) {
-  if (!reader_->next(record)) throw DataError(fmt::format("{}: is empty", path()));
-  bool same = record.cells.size() == shape_.names.size();
-  for (std::size_t column = 0; same && column < record.cells.size(); ++column)
-    same = name_of(std::string(record.cells[column]), column) == shape_.names[column];
-  if (!same)
-    throw DataError(fmt::format("{}:{}: the header differs from that of {}; all sources must have the same columns",
-                                path(), record.line, shape_.sources.front()));
+void TableRows::take(std::size_t column, double& number) {
+  const CellNeed need = needs_[column];
+  if (need == CellNeed::kNumber) {
+    const char* at = cursor_.position();
+    if (parse_plain_number(at, number) && cursor_.take_cell_until(at)) return;
+  }
+  const std::string_view text = cursor_.take_cell();
+  if (need == CellNeed::kNothing) return;
+  const Cell cell = parse_cell(text);
+  number = cell.number;
+  if (need == CellNeed::kText || cell.kind != CellKind::kNumber) odd_.push_back({column, cell});
+}
+
+void TableRows::refuse_width(std::size_t cells) {
+  const std::uint64_t line = cursor_.line();
+  for (; cursor_.has_cell(); ++cells) cursor_.take_cell();
+  throw DataError(fmt::format("{}:{}: has {} cells where {} are expected", source_, line, cells, shape_.names.size()));
 }
 
 }  // namespace gradloom

@@ -1,9 +1,12 @@
 #include "engine/data/import_writer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "engine/data/name_attribute.hpp"
+#include "gradloom/errors.hpp"
 
 namespace gradloom {
 namespace {
@@ -11,6 +14,12 @@ namespace {
 constexpr std::size_t kBlockBytes = 2 << 20;
 
 }  // namespace
+
+void require_feature_count(const std::string& source, std::uint64_t features) {
+  constexpr std::uint64_t kMostFeatures = 10'000'000;
+  if (features > kMostFeatures)
+    throw DataError(fmt::format("{}: has rows of {} values; import takes up to {}", source, features, kMostFeatures));
+}
 
 template <class X>
 ImportWriter<X>::ImportWriter(const PartPlan& plan, ImportLayout layout) : plan_(plan), layout_(std::move(layout)) {
@@ -24,7 +33,7 @@ ImportWriter<X>::ImportWriter(const PartPlan& plan, ImportLayout layout) : plan_
 
 template <class X>
 void ImportWriter<X>::create(Part& part) const {
-  part.file.template create_rows<X>("/x", {.cols = layout_.features.size()});
+  part.file.template create_rows<X>("/x", {.cols = layout_.features.size(), .deflate = layout_.deflate});
   write_names(part.file, "/x", "names", layout_.features);
   if (!layout_.classes.empty()) {
     part.file.template create_rows<std::int32_t>("/y", {});

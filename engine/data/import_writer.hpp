@@ -16,7 +16,11 @@ struct ImportLayout {
   std::vector<std::string> features;  ///< names of the columns of /x
   std::vector<std::string> targets;   ///< names of the columns of /y; empty: no /y
   std::vector<std::string> classes;   ///< not empty: /y holds class indices, (rows)
+  int deflate = 0;                    ///< of /x: 0 none, else level 1..9
 };
+
+/// DataError beyond 10,000,000 columns of /x, as many as a layer can take.
+void require_feature_count(const std::string& source, std::uint64_t features);
 
 /// Writes the parts of an import in blocks of rows; they appear together when finish() is called, or never.
 /// X: the element type of /x. /y is float64 (rows, targets), or int32 (rows) for classes.
@@ -27,6 +31,7 @@ class ImportWriter {
 
   /// The next row, numbered from 0; y holds the targets or the class index.
   void append(std::span<const X> x, std::span<const double> y);
+  [[nodiscard]] std::uint64_t rows() const { return next_row_; }
   std::vector<ImportedFile> finish();
 
  private:

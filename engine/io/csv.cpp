@@ -4,41 +4,27 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
 namespace {
 
-constexpr std::size_t kMostRecordBytes = 256 << 20;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-bool is_tab_separated(std::string path) {
-  if (path.ends_with(".gz")) path.resize(path.size() - 3);
-  return path.ends_with(".tsv") || path.ends_with(".tab");
+bool is_tab_separated(std::string name) {
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  return name.ends_with(".tsv") || name.ends_with(".tab");
 }
 
 bool is_blank(char c) { return c == ' ' || c == '\r'; }
 
 }  // namespace
 
-CsvReader::CsvReader(const std::string& path, std::size_t block_bytes)
-    : input_(path), buffer_(input_.block_bytes(block_bytes)) {
-  refill();
-  if (std::string_view(buffer_.data(), end_).starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
-  if (is_tab_separated(path))
-    separator_ = '\t';
-  else
-    detect_separator();
-}
-
-void CsvReader::detect_separator() {
+char find_separator(const std::string& name, std::string_view text) {
+  if (is_tab_separated(name)) return '\t';
   constexpr std::string_view kCandidates = ",\t;";
   std::array<std::size_t, kCandidates.size()> counts{};
   bool quoted = false, content = false;
-  for (std::size_t i = begin_; i < end_; ++i) {
-    const char c = buffer_[i];
+  for (const char c : text) {
     if (c == '\n' && !quoted && content) break;
     if (c == '"') quoted = !quoted;
     content = content || (c != '\n' && !is_blank(c));
@@ -46,120 +32,99 @@ void CsvReader::detect_separator() {
     if (!quoted && candidate != std::string_view::npos) ++counts[candidate];
   }
   const auto most = std::max_element(counts.begin(), counts.end());  // the first of equals: the comma
-  separator_ = kCandidates[static_cast<std::size_t>(most - counts.begin())];
+  return kCandidates[static_cast<std::size_t>(most - counts.begin())];
 }
 
-bool CsvReader::next(CsvRecord& record) {
-  for (;;) {
-    while (scan_record() == Scan::kNeedsMore) {
-      if (refill()) continue;
-      if (begin_ == end_) return false;
-    }
-    const bool blank = spans_.size() == 1 && std::all_of(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
-                                                         buffer_.begin() + static_cast<std::ptrdiff_t>(after_),
-                                                         [](char c) { return is_blank(c) || c == '\n'; });
-    if (!blank) take(record);
-    line_ += 1 + lines_in_cells_;
-    begin_ = after_;
-    if (!blank) return true;
+void CsvCursor::enter(TextBlock& block) {
+  at_ = block.bytes.data();
+  end_ = at_ + block.size;
+  more_ = false;
+  line_ = block.line;
+  ended_lines_ = 0;
+}
+
+bool CsvCursor::next_record() {
+  while (more_) take_cell();
+  line_ += ended_lines_;
+  ended_lines_ = lines_in_cells_ = 0;
+  cells_ = 0;
+  while (at_ < end_) {
+    const char* after = std::find_if_not(at_, end_, is_blank);
+    more_ = *after != '\n';
+    if (more_) return true;
+    at_ += after + 1 - at_;
+    ++line_;
   }
+  return false;
 }
 
-// Finds the cells of the record at begin_. Starts again from there where the buffer ends first.
-CsvReader::Scan CsvReader::scan_record() {
-  spans_.clear();
-  lines_in_cells_ = 0;
-  std::size_t at = begin_;
-  if (at == end_) return Scan::kNeedsMore;
-  for (;;) {
-    const bool quoted = at < end_ && buffer_[at] == '"';
-    if ((quoted ? scan_quoted(at) : scan_plain(at)) == Scan::kNeedsMore) return Scan::kNeedsMore;
-    if (at == end_ || buffer_[at] == '\n') break;
-    ++at;  // the separator
-  }
-  after_ = std::min(at + 1, end_);
-  return Scan::kDone;
-}
-
-CsvReader::Scan CsvReader::scan_plain(std::size_t& at) {
-  const std::size_t start = at;
-  const char* const text = buffer_.data();
-  while (at < end_ && text[at] != separator_ && text[at] != '\n') ++at;
-  if (at == end_ && !at_end_) return Scan::kNeedsMore;
-  const bool carriage_return = (at == end_ || text[at] == '\n') && at > start && text[at - 1] == '\r';
-  spans_.push_back({start, carriage_return ? at - 1 : at, false});
-  return Scan::kDone;
-}
-
-CsvReader::Scan CsvReader::scan_quoted(std::size_t& at) {
-  const std::uint64_t opened = line_ + lines_in_cells_;
-  const std::size_t start = ++at;
-  bool doubled = false;
-  for (;; ++at) {
-    if (at == end_ && at_end_) refuse(opened, "a double quote is opened and never closed");
-    if (at == end_) return Scan::kNeedsMore;
-    if (buffer_[at] == '\n') ++lines_in_cells_;
-    if (buffer_[at] != '"') continue;
-    if (at + 1 == end_ && !at_end_) return Scan::kNeedsMore;
-    if (at + 1 == end_ || buffer_[at + 1] != '"') break;
-    doubled = true;
-    ++at;
-  }
-  spans_.push_back({start, at, doubled});
-  ++at;
-  while (at < end_ && is_blank(buffer_[at]) && buffer_[at] != separator_) ++at;
-  if (at == end_ && !at_end_) return Scan::kNeedsMore;
-  if (at < end_ && buffer_[at] != separator_ && buffer_[at] != '\n')
-    refuse(line_ + lines_in_cells_,
-           fmt::format("cell {} goes on behind its closing quote; a quote inside a quoted cell "
-                       "is written twice",
-                       spans_.size()));
-  return Scan::kDone;
-}
-
-// Moves what is left to the front and reads on; false where there is no more.
-bool CsvReader::refill() {
-  if (at_end_) return false;
-  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-  end_ -= begin_;
-  begin_ = 0;
-  if (end_ == buffer_.size()) {
-    if (end_ >= kMostRecordBytes)
-      refuse(line_, fmt::format("this record is longer than {} MiB; is a quote not closed?", kMostRecordBytes >> 20));
-    buffer_.resize(2 * buffer_.size());
-  }
-  const std::size_t wanted = buffer_.size() - end_;
-  const std::size_t count = input_.read({buffer_.data() + end_, wanted});
-  at_end_ = count < wanted;
-  const std::string_view text(buffer_.data(), end_ + count);
-  const std::size_t zero = text.find('\0', end_);
-  end_ += count;
-  if (zero != std::string_view::npos)
-    refuse(line_ + static_cast<std::uint64_t>(std::count(text.begin(), text.begin() + zero, '\n')),
-           "is not a text file in UTF-8 (it holds zero bytes)");
+bool CsvCursor::take_last_cell_until(const char* end) {
+  const char* after = end;
+  if (*after == '\r') ++after;
+  if (*after != '\n') return false;
+  at_ += after - at_;
+  end_cell();
   return true;
 }
 
-void CsvReader::take(CsvRecord& record) {
-  record.line = line_;
-  record.cells.clear();
-  for (const Span& cell : spans_) record.cells.push_back(unquoted(cell));
+std::string_view CsvCursor::take_plain() {
+  char* const start = at_;
+  while (*at_ != separator_ && *at_ != '\n') ++at_;
+  const bool carriage_return = *at_ == '\n' && at_ > start && at_[-1] == '\r';
+  const std::string_view cell(start, static_cast<std::size_t>(at_ - start) - (carriage_return ? 1 : 0));
+  end_cell();
+  return cell;
 }
 
-// Doubled quotes become single ones in place: the text only gets shorter.
-std::string_view CsvReader::unquoted(Span cell) {
-  char* const text = buffer_.data();
-  if (!cell.doubled) return {text + cell.begin, cell.end - cell.begin};
-  std::size_t to = cell.begin;
-  for (std::size_t from = cell.begin; from < cell.end; ++from) {
-    text[to++] = text[from];
-    if (text[from] == '"') ++from;
+std::string_view CsvCursor::take_quoted() {
+  const std::uint64_t opened = line_ + lines_in_cells_;
+  char* const start = ++at_;
+  char* to = start;  // doubled quotes become single ones: the text only gets shorter
+  for (; at_ < end_; ++at_) {
+    if (*at_ == '\n') ++lines_in_cells_;
+    if (*at_ == '"' && at_[1] != '"') break;  // a line end stands behind all text
+    if (*at_ == '"') ++at_;
+    *to++ = *at_;
   }
-  return {text + cell.begin, to - cell.begin};
+  if (at_ == end_) refuse(opened, "a double quote is opened and never closed");
+  ++at_;
+  while (is_blank(*at_) && *at_ != separator_) ++at_;
+  if (*at_ != separator_ && *at_ != '\n')
+    refuse(line_ + lines_in_cells_, fmt::format("cell {} goes on behind its closing quote; a quote inside a quoted "
+                                                "cell is written twice",
+                                                cells_ + 1));
+  end_cell();
+  return {start, static_cast<std::size_t>(to - start)};
 }
 
-void CsvReader::refuse(std::uint64_t line, const std::string& what) const {
-  throw DataError(fmt::format("{}:{}: {}", path(), line, what));
+// At the separator or line end behind a cell.
+void CsvCursor::end_cell() {
+  ++cells_;
+  more_ = *at_ == separator_;
+  if (!more_) ended_lines_ = 1 + lines_in_cells_;
+  ++at_;
+}
+
+void CsvCursor::refuse(std::uint64_t line, const std::string& what) const {
+  throw DataError(fmt::format("{}:{}: {}", name_, line, what));
+}
+
+CsvReader::CsvReader(const std::string& path, const std::string& name, std::size_t block_bytes)
+    : reader_(path, name, block_bytes),
+      separator_(find_separator(reader_.name(), reader_.beginning())),
+      cursor_(separator_, reader_.name()) {
+  reader_.set_quoting(separator_);
+}
+
+bool CsvReader::next(CsvRecord& record) {
+  while (!cursor_.next_record()) {
+    if (!reader_.next(block_)) return false;
+    cursor_.enter(block_);
+  }
+  record.line = cursor_.line();
+  record.cells.clear();
+  while (cursor_.has_cell()) record.cells.push_back(cursor_.take_cell());
+  return true;
 }
 
 }  // namespace gradloom

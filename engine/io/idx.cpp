@@ -54,11 +54,11 @@ double element(const char* bytes, IdxType type) {
 
 }  // namespace
 
-IdxReader::IdxReader(const std::string& path) : input_(path) {
+IdxReader::IdxReader(const std::string& path, const std::string& name) : input_(path, name) {
   std::array<char, 4> magic{};
   if (input_.read(magic) < magic.size() || magic[0] != 0 || magic[1] != 0 ||
       bytes_of(static_cast<IdxType>(magic[2])) == 0 || magic[3] < 1)
-    throw DataError(fmt::format("{}: is not an IDX file (it must begin with 0, 0, a type and a rank)", path));
+    throw DataError(fmt::format("{}: is not an IDX file (it must begin with 0, 0, a type and a rank)", input_.name()));
   type_ = static_cast<IdxType>(magic[2]);
   std::uint64_t row_bytes = bytes_of(type_);
   const std::uint64_t most = input_.most_bytes();
@@ -67,20 +67,22 @@ IdxReader::IdxReader(const std::string& path) : input_(path) {
     read_bytes(size);
     shape_.push_back(big_endian(size.data(), size.size()));
     if (i == 0) continue;
-    if (shape_.back() == 0) throw DataError(fmt::format("{}: dimension {} is empty", path, i));
+    if (shape_.back() == 0) throw DataError(fmt::format("{}: dimension {} is empty", input_.name(), i));
     if (row_bytes > most / shape_.back())
-      throw DataError(fmt::format("{}: is cut short: a row of it would be larger than the file", path));
+      throw DataError(fmt::format("{}: is cut short: a row of it would be larger than the file", input_.name()));
     row_bytes *= shape_.back();
   }
   const std::uint64_t header = 4 + 4 * shape_.size();
   if (rows() > (most - header) / row_bytes)
-    throw DataError(fmt::format("{}: is cut short: the header promises {} rows of {} bytes, the file can hold {}", path,
-                                rows(), row_bytes, (most - header) / row_bytes));
+    throw DataError(fmt::format("{}: is cut short: the header promises {} rows of {} bytes, the file can hold {}",
+                                input_.name(), rows(), row_bytes, (most - header) / row_bytes));
   row_elements_ = static_cast<std::size_t>(row_bytes) / bytes_of(type_);
 }
 
+std::size_t IdxReader::element_bytes() const { return bytes_of(type_); }
+
 void IdxReader::read_bytes(std::span<char> out) {
-  if (input_.read(out) < out.size()) throw DataError(fmt::format("{}: is cut short", path()));
+  if (input_.read(out) < out.size()) throw DataError(fmt::format("{}: is cut short", name()));
 }
 
 void IdxReader::read(std::span<double> out) {
@@ -93,7 +95,7 @@ void IdxReader::read(std::span<double> out) {
 void IdxReader::require_end() {
   std::array<char, 1> more{};
   if (input_.read(more) != 0)
-    throw DataError(fmt::format("{}: goes on behind the {} rows that its header promises", path(), rows()));
+    throw DataError(fmt::format("{}: goes on behind the {} rows that its header promises", name(), rows()));
 }
 
 bool looks_like_idx(const std::string& path) {

@@ -16,14 +16,15 @@ enum class IdxType : std::uint8_t { kUint8 = 8, kInt8 = 9, kInt16 = 11, kInt32 =
 class IdxReader {
  public:
   /// Reads the header. DataError where it is not one, is cut short, or promises another size than the file has.
-  explicit IdxReader(const std::string& path);
+  explicit IdxReader(const std::string& path, const std::string& name = "");
 
-  [[nodiscard]] const std::string& path() const { return input_.path(); }
+  [[nodiscard]] const std::string& name() const { return input_.name(); }
   [[nodiscard]] IdxType type() const { return type_; }
   [[nodiscard]] const std::vector<std::uint64_t>& shape() const { return shape_; }
   [[nodiscard]] std::uint64_t rows() const { return shape_.front(); }
   /// Elements of one row: the product of the other dimensions.
   [[nodiscard]] std::size_t row_elements() const { return row_elements_; }
+  [[nodiscard]] std::size_t element_bytes() const;
 
   /// The next rows, out.size() / row_elements() of them. DataError where the file ends first. double holds every type's
   /// values exactly.

@@ -34,14 +34,15 @@ std::size_t bytes_up_to(const std::string& path, std::size_t most) {
 
 }  // namespace
 
-InputFile::InputFile(const std::string& path) : path_(path) {
+InputFile::InputFile(const std::string& path, const std::string& name)
+    : path_(path), name_(name.empty() ? path : name) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found)
-    throw ConfigError(fmt::format("{}: there is no such file", path));
-  if (std::filesystem::is_directory(status)) throw ConfigError(fmt::format("{}: is a folder, not a file", path));
+    throw ConfigError(fmt::format("{}: there is no such file", name_));
+  if (std::filesystem::is_directory(status)) throw ConfigError(fmt::format("{}: is a folder, not a file", name_));
   descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw FileError(fmt::format("{}: open failed: {}", path, std::strerror(errno)));
+  if (descriptor_ < 0) throw FileError(fmt::format("{}: open failed: {}", name_, std::strerror(errno)));
   gzFile opened = gzdopen(descriptor_, "rb");
   if (opened == nullptr) {
     ::close(descriptor_);
@@ -61,9 +62,9 @@ std::size_t InputFile::read(std::span<char> out) {
     if (count > 0) done += static_cast<std::size_t>(count);
     int code = Z_OK;
     const char* reason = gzerror(handle(file_), &code);
-    if (code == Z_ERRNO) throw FileError(fmt::format("{}: read failed: {}", path_, std::strerror(errno)));
+    if (code == Z_ERRNO) throw FileError(fmt::format("{}: read failed: {}", name_, std::strerror(errno)));
     if (code != Z_OK && code != Z_STREAM_END)
-      throw DataError(fmt::format("{}: gzip data are damaged or cut short ({})", path_, reason));
+      throw DataError(fmt::format("{}: gzip data are damaged or cut short ({})", name_, reason));
     if (count <= 0) break;
   }
   return done;
@@ -72,18 +73,22 @@ std::size_t InputFile::read(std::span<char> out) {
 std::size_t InputFile::read_at(std::uint64_t offset, std::span<char> out) {
   if (is_gzipped()) {
     if (gzseek(handle(file_), static_cast<z_off_t>(offset), SEEK_SET) < 0)
-      throw FileError(fmt::format("{}: cannot go to byte {} of its inflated data", path_, offset));
+      throw FileError(fmt::format("{}: cannot go to byte {} of its inflated data", name_, offset));
     return read(out);
   }
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t count = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw FileError(fmt::format("{}: read failed: {}", path_, std::strerror(errno)));
+    if (count < 0) throw FileError(fmt::format("{}: read failed: {}", name_, std::strerror(errno)));
     if (count == 0) break;
     done += static_cast<std::size_t>(count);
   }
   return done;
+}
+
+std::uint64_t InputFile::bytes_used() const {
+  return static_cast<std::uint64_t>(std::max<z_off_t>(gzoffset(handle(file_)), 0));
 }
 
 bool InputFile::is_gzipped() const { return gzdirect(handle(file_)) == 0; }
@@ -93,7 +98,7 @@ std::size_t InputFile::block_bytes(std::size_t most) const { return is_gzipped()
 std::uint64_t InputFile::most_bytes() const {
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(path_, error);
-  if (error) throw FileError(fmt::format("{}: stat failed: {}", path_, error.message()));
+  if (error) throw FileError(fmt::format("{}: stat failed: {}", name_, error.message()));
   return is_gzipped() ? size * kDeflateFactor : size;
 }
 

@@ -137,54 +137,56 @@ std::vector<std::size_t> fortran_places(std::span<const std::uint64_t> dimension
 
 }  // namespace
 
-NpyReader::NpyReader(const std::string& path) : input_(path) {
+NpyReader::NpyReader(const std::string& path, const std::string& name) : input_(path, name) {
   read_header();
   require_promise();
 }
 
+std::size_t NpyReader::element_bytes() const { return bytes_of(type()); }
+
 void NpyReader::read_header() {
   std::array<char, 8> start{};
   if (input_.read(start) < start.size() || !std::string_view(start.data(), start.size()).starts_with(kNpyMagic))
-    throw DataError(fmt::format("{}: is not an NPY file (it must begin with \\x93NUMPY and a version)", path()));
+    throw DataError(fmt::format("{}: is not an NPY file (it must begin with \\x93NUMPY and a version)", name()));
   const int major = static_cast<unsigned char>(start[6]), minor = static_cast<unsigned char>(start[7]);
   if (major < 1 || major > 3 || minor != 0)
     throw DataError(
-        fmt::format("{}: has NPY's format version {}.{}; this program reads 1.0, 2.0 and 3.0", path(), major, minor));
+        fmt::format("{}: has NPY's format version {}.{}; this program reads 1.0, 2.0 and 3.0", name(), major, minor));
   std::array<char, 4> length_bytes{};
   const std::span<char> used(length_bytes.data(), major == 1 ? 2 : 4);
   read_bytes(used);
   std::uint64_t length = 0;  // little-endian
   for (std::size_t i = used.size(); i-- > 0;) length = length << 8 | static_cast<unsigned char>(used[i]);
   if (length > kMostHeaderBytes)
-    throw DataError(fmt::format("{}: has a header of {} bytes; no array of numbers needs more than {}", path(), length,
+    throw DataError(fmt::format("{}: has a header of {} bytes; no array of numbers needs more than {}", name(), length,
                                 kMostHeaderBytes));
   std::vector<char> text(static_cast<std::size_t>(length));
   read_bytes(text);
-  header_ = parse_npy_header({text.data(), text.size()}, path());
+  header_ = parse_npy_header({text.data(), text.size()}, name());
   data_offset_ = start.size() + used.size() + length;
 }
 
 // The shape is held against the file's size before anything is allocated for it.
 void NpyReader::require_promise() {
-  if (shape().empty()) throw DataError(fmt::format("{}: holds a single value, not rows", path()));
-  if (rows() == 0) throw DataError(fmt::format("{}: holds no rows", path()));
+  if (shape().empty()) throw DataError(fmt::format("{}: holds a single value, not rows", name()));
+  if (rows() == 0) throw DataError(fmt::format("{}: holds no rows", name()));
   const std::uint64_t whole = input_.most_bytes();
   const std::uint64_t most = whole - std::min(whole, data_offset_);
   std::uint64_t row_bytes = bytes_of(type());
   for (std::size_t i = 1; i < shape().size(); ++i) {
-    if (shape()[i] == 0) throw DataError(fmt::format("{}: dimension {} is empty", path(), i));
+    if (shape()[i] == 0) throw DataError(fmt::format("{}: dimension {} is empty", name(), i));
     if (row_bytes > most / shape()[i])
-      throw DataError(fmt::format("{}: is cut short: a row of it would be larger than the file", path()));
+      throw DataError(fmt::format("{}: is cut short: a row of it would be larger than the file", name()));
     row_bytes *= shape()[i];
   }
   if (rows() > most / row_bytes)
     throw DataError(fmt::format("{}: is cut short: the header promises {} rows of {} bytes, the file can hold {}",
-                                path(), rows(), row_bytes, most / row_bytes));
+                                name(), rows(), row_bytes, most / row_bytes));
   row_elements_ = static_cast<std::size_t>(row_bytes) / bytes_of(type());
 }
 
 void NpyReader::read_bytes(std::span<char> out) {
-  if (input_.read(out) < out.size()) throw DataError(fmt::format("{}: is cut short", path()));
+  if (input_.read(out) < out.size()) throw DataError(fmt::format("{}: is cut short", name()));
 }
 
 // The bytes of `count` elements from the file's `element`th on.
@@ -192,7 +194,7 @@ std::span<const char> NpyReader::raw_at(std::uint64_t element, std::size_t count
   const std::size_t width = bytes_of(type());
   raw_.resize(count * width);
   if (input_.read_at(data_offset_ + element * width, raw_) < raw_.size())
-    throw DataError(fmt::format("{}: is cut short", path()));
+    throw DataError(fmt::format("{}: is cut short", name()));
   return raw_;
 }
 
@@ -208,7 +210,7 @@ void NpyReader::read(std::uint64_t first, std::span<T> out) {
   // A block of some rows has a piece of every column: each block would inflate the whole file anew.
   if (input_.is_gzipped() && count != rows())
     throw DataError(
-        fmt::format("{}: is in Fortran order and gzipped, too large to be read at once; gunzip it first", path()));
+        fmt::format("{}: is in Fortran order and gzipped, too large to be read at once; gunzip it first", name()));
   if (places_.empty()) places_ = fortran_places(std::span(shape()).subspan(1), width);
   // Columns one after the other; several at a time where all of their rows are wanted, for they are neighbours then.
   const std::size_t bytes = count * bytes_of(type());
@@ -224,7 +226,7 @@ void NpyReader::read(std::uint64_t first, std::span<T> out) {
 void NpyReader::require_end() {
   std::array<char, 1> more{};
   if (input_.read_at(data_offset_ + rows() * row_elements() * bytes_of(type()), more) != 0)
-    throw DataError(fmt::format("{}: goes on behind the {} rows that its header promises", path(), rows()));
+    throw DataError(fmt::format("{}: goes on behind the {} rows that its header promises", name(), rows()));
 }
 
 bool looks_like_npy(const std::string& path) {

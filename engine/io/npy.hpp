@@ -43,14 +43,15 @@ class NpyReader {
  public:
   /// Reads the header. DataError where it is not one, is cut short, promises more than the file can hold, or holds
   /// a single value, no rows, or empty ones.
-  explicit NpyReader(const std::string& path);
+  explicit NpyReader(const std::string& path, const std::string& name = "");
 
-  [[nodiscard]] const std::string& path() const { return input_.path(); }
+  [[nodiscard]] const std::string& name() const { return input_.name(); }
   [[nodiscard]] NpyType type() const { return header_.type; }
   [[nodiscard]] const std::vector<std::uint64_t>& shape() const { return header_.shape; }
   [[nodiscard]] std::uint64_t rows() const { return header_.shape.front(); }
   /// Elements of one row: the product of the other dimensions.
   [[nodiscard]] std::size_t row_elements() const { return row_elements_; }
+  [[nodiscard]] std::size_t element_bytes() const;
 
   /// Rows from `first` on, out.size() / row_elements() of them. T: double (which rounds integers of 64 bits), or a type
   /// that holds all values of type() exactly. DataError where the file ends first, or where it is gzipped, in Fortran's

@@ -21,6 +21,14 @@ void write_text(std::FILE* out, const std::string& text) {
 
 using Clock = std::chrono::steady_clock;
 
+std::size_t width_of(std::FILE* terminal) {
+  winsize size{};
+  if (::ioctl(::fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* columns = std::getenv("COLUMNS");
+  const long value = columns ? std::strtol(columns, nullptr, 10) : 0;
+  return value > 0 && value < 10'000 ? static_cast<std::size_t>(value) : 80;
+}
+
 /// Lines at their own pace: the first, then none before `gap` has passed since the last one.
 class Pace {
  public:
@@ -99,15 +107,7 @@ class BarConsole final : public TrainingObserver {
     const double rows_per_step =
         static_cast<double>(start_.training_rows) / static_cast<double>(start_.steps_per_epoch);
     const double left = static_cast<double>(start_.total_steps - std::min(step.step, start_.total_steps));
-    return bar_text(start_, step, steps_per_second * rows_per_step, left / steps_per_second, width());
-  }
-
-  [[nodiscard]] std::size_t width() const {
-    winsize size{};
-    if (::ioctl(::fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-    const char* columns = std::getenv("COLUMNS");
-    const long value = columns ? std::strtol(columns, nullptr, 10) : 0;
-    return value > 0 && value < 10'000 ? static_cast<std::size_t>(value) : 80;
+    return bar_text(start_, step, steps_per_second * rows_per_step, left / steps_per_second, width_of(out_));
   }
 
   void above_bar(const std::string& line) {
@@ -128,6 +128,28 @@ class BarConsole final : public TrainingObserver {
 };
 
 }  // namespace
+
+ImportBar::ImportBar(std::FILE* out) : out_(out) {}
+
+ImportBar::~ImportBar() {
+  if (shown_) write_text(out_, "\r\x1b[K");
+}
+
+// Rate and time left go by the mean of the phase.
+void ImportBar::show(const ImportProgress& progress) {
+  const Clock::time_point now = Clock::now();
+  if (progress.phase != phase_) {
+    phase_ = progress.phase;
+    began_ = drawn_ = now;
+    first_done_ = progress.done;
+  }
+  if (now - drawn_ < kBetweenDrawings) return;  // what is over sooner needs no bar
+  shown_ = true;
+  drawn_ = now;
+  const double seconds = std::chrono::duration<double>(now - began_).count();
+  const double rate = static_cast<double>(progress.done - first_done_) / seconds;
+  write_text(out_, "\r" + import_text(progress, rate, width_of(out_)) + "\x1b[K");
+}
 
 std::unique_ptr<TrainingObserver> make_console_observer(std::FILE* out, bool is_terminal) {
   if (is_terminal) return std::make_unique<BarConsole>(out);

@@ -24,6 +24,21 @@ std::string plural(std::uint64_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
+// Head, bar and tail in less than `width` columns; the bar, of which `done` (0 to 1) is filled, where there is room.
+std::string line_with_bar(const std::string& head, double done, const std::string& tail, std::size_t width) {
+  constexpr std::size_t kMinBar = 5, kMaxBar = 40;
+  const std::size_t fixed = head.size() + tail.size() + 3;  // brackets, and the last column, which wraps on some
+  std::string bar;
+  if (width > fixed + kMinBar) {
+    const std::size_t cells = std::min(width - fixed, kMaxBar);
+    const auto filled = static_cast<std::size_t>(done * static_cast<double>(cells));
+    bar = std::string(filled, '=') + (filled < cells ? ">" : "");
+    bar = "[" + bar + std::string(cells - bar.size(), ' ') + "]";
+  }
+  const std::string line = head + bar + tail;
+  return line.substr(0, width == 0 ? 0 : width - 1);
+}
+
 }  // namespace
 
 std::string short_count(double count) {
@@ -77,7 +92,6 @@ std::string epoch_text(const StartReport& start, const EpochReport& epoch) {
 
 std::string bar_text(const StartReport& start, const StepReport& step, double samples_per_second, double seconds_left,
                      std::size_t width) {
-  constexpr std::size_t kMinBar = 5, kMaxBar = 40;
   const double total = static_cast<double>(std::max<std::uint64_t>(start.total_steps, 1));
   const double done = std::min(1.0, static_cast<double>(step.step) / total);
   const std::string head = fmt::format("epoch {}/{} ", step.epoch, total_epochs(start));
@@ -85,16 +99,18 @@ std::string bar_text(const StartReport& start, const StepReport& step, double sa
   const std::string tail =
       fmt::format(" {:3.0f}%  loss {:<10} {:>5} samples/s  {:>6} left", std::floor(100 * done),
                   short_number(step.train_loss), short_count(samples_per_second), short_duration(seconds_left));
-  const std::size_t fixed = head.size() + tail.size() + 3;  // brackets, and the last column, which wraps on some
-  std::string bar;
-  if (width > fixed + kMinBar) {
-    const std::size_t cells = std::min(width - fixed, kMaxBar);
-    const auto filled = static_cast<std::size_t>(done * static_cast<double>(cells));
-    bar = std::string(filled, '=') + (filled < cells ? ">" : "");
-    bar = "[" + bar + std::string(cells - bar.size(), ' ') + "]";
-  }
-  const std::string line = head + bar + tail;
-  return line.substr(0, width == 0 ? 0 : width - 1);
+  return line_with_bar(head, done, tail, width);
+}
+
+std::string import_text(const ImportProgress& progress, double bytes_per_second, std::size_t width) {
+  const double done = static_cast<double>(progress.done), total = static_cast<double>(progress.total);
+  const std::string head = progress.phase + " ", rate = short_count(bytes_per_second);
+  if (progress.total == 0)
+    return fmt::format("{}{}B  {}B/s", head, short_count(done), rate).substr(0, width == 0 ? 0 : width - 1);
+  const double share = std::min(1.0, done / total);
+  const std::string left = short_duration(std::max(0.0, total - done) / bytes_per_second);
+  return line_with_bar(head, share, fmt::format(" {:3.0f}%  {:>5}B/s  {:>6} left", std::floor(100 * share), rate, left),
+                       width);
 }
 
 }  // namespace gradloom

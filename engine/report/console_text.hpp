@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "gradloom/import.hpp"
 #include "gradloom/trainer.hpp"
 
 /// What the console shows, as text: apart from the drawing so that it can be tested.
@@ -30,5 +31,9 @@ std::string epoch_text(const StartReport& start, const EpochReport& epoch);
 /// "epoch 3/10 [=======>      ]  52%  loss 0.0123  1.2M samples/s  12s left".
 std::string bar_text(const StartReport& start, const StepReport& step, double samples_per_second, double seconds_left,
                      std::size_t width);
+
+/// The same for an import, such as "writing [====>     ]  52%  310MB/s  12s left"; where the total is not known
+/// "receiving 1.2GB  310MB/s".
+std::string import_text(const ImportProgress& progress, double bytes_per_second, std::size_t width);
 
 }  // namespace gradloom

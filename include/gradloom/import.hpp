@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,23 +11,42 @@ namespace gradloom {
 
 enum class MissingCells { kError, kMean, kDrop };
 enum class HeaderMode { kDetect, kPresent, kAbsent };
+/// kTable: CSV and TSV.
+enum class SourceFormat { kDetect, kTable, kLibsvm, kIdx, kNpy, kNpz };
+
+/// How far an import is in one of its passes over the sources.
+struct ImportProgress {
+  std::string phase;        ///< "reading", "writing", ...
+  std::uint64_t done = 0;   ///< bytes of the sources
+  std::uint64_t total = 0;  ///< 0: not known, as of standard input
+};
 
 struct ImportOptions {
-  std::vector<std::string>
-      sources;         ///< CSV/TSV files (one table); or a file of features and one of targets, IDX or NPY
+  /// CSV, TSV or LIBSVM files (one table); a file of features and one of targets, IDX or NPY; or one NPZ file. "-" is
+  /// standard input.
+  std::vector<std::string> sources;
   std::string output;  ///< FILE.h5; with a split FILE.train.h5, FILE.valid.h5, FILE.test.h5
+  SourceFormat format = SourceFormat::kDetect;
   // CSV and TSV
   std::vector<std::string> targets;  ///< column names, or indices from 0 (negative: from the end)
   HeaderMode header = HeaderMode::kDetect;
   std::vector<std::string> categorical;  ///< columns to one-hot even though they look numeric
   MissingCells missing = MissingCells::kError;
-  // IDX and NPY
+  // LIBSVM
+  std::optional<std::uint64_t> features;  ///< columns of /x; by default the largest index decides
+  bool zero_based = false;                ///< indices begin at 0 even though none is 0
+  // NPZ
+  std::vector<std::string> arrays;  ///< of features and of targets
+  // IDX, NPY and NPZ
   double scale = 1;  ///< factor on every feature
   // all
   bool classify = false;  ///< targets become class indices, labels are stored; in NPY they are class indices already
   // splitting
   std::vector<double> split;  ///< empty, or fractions of train, valid, test that add up to 1
   std::uint64_t seed = 1;
+  // how, which does not change what comes out
+  std::size_t threads = 0;                                 ///< 0: all cores allowed to the process
+  std::function<void(const ImportProgress&)> on_progress;  ///< called often, by one thread at a time; may be empty
 };
 
 struct ImportedFile {
@@ -40,7 +62,8 @@ struct ImportReport {
 };
 
 /// Turns sources into data set files. DataError names file, line, column and what was found; ConfigError for options
-/// that do not fit the sources. Outputs appear whole or not at all.
+/// that do not fit the sources. Outputs appear whole or not at all. Text is parsed on all threads, in blocks; memory
+/// does not grow with the sources' length.
 ImportReport import_data(const ImportOptions& options);
 
 /// Removes what import_data and generate have begun to write and not finished. Async-signal-safe: for the handler of a

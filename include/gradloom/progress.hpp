@@ -1,8 +1,12 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <string>
 
+#include "gradloom/import.hpp"
 #include "gradloom/trainer.hpp"
 
 namespace gradloom {
@@ -11,5 +15,27 @@ namespace gradloom {
 /// ten times a second; elsewhere a plain line for each epoch (at most ten a second) and, where an epoch takes long, for
 /// a logged step every other second. `out` must outlive the observer.
 std::unique_ptr<TrainingObserver> make_console_observer(std::FILE* out, bool is_terminal);
+
+/// A bar for the passes of an import, for ImportOptions::on_progress: on a terminal, redrawn ten times a second.
+class ImportBar {
+ public:
+  /// `out`, a terminal, must outlive the bar.
+  explicit ImportBar(std::FILE* out);
+  /// Leaves nothing of the bar on the terminal.
+  ~ImportBar();
+  ImportBar(const ImportBar&) = delete;
+  ImportBar& operator=(const ImportBar&) = delete;
+
+  void show(const ImportProgress& progress);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* out_;
+  std::string phase_;
+  Clock::time_point began_, drawn_;  ///< the phase, and the bar
+  std::uint64_t first_done_ = 0;     ///< bytes when the phase began
+  bool shown_ = false;
+};
 
 }  // namespace gradloom

@@ -68,6 +68,15 @@ def import_():
         for targets in (0, 1, 2, 4):
             seeds.append(bytes([flags, targets, 0, 0]) + table)
     seeds.append(bytes([16, 2, len(table), 0]) + table + table)
+    for text in (b"1 1:2 3:4\n-1 2:1e3 # c\n", b"0 0:1\n1\n"):
+        for flags in (0, 1, 64, 128):
+            for targets in (0, 8, 16, 64):
+                seeds.append(bytes([flags, targets, 0, 0]) + text)
+    words += [" 1:", " 7:1e5", "# ", "qid:", "PK\x01\x02", "PK\x03\x04", "PK\x05\x06"]
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, x=np.arange(6.0).reshape(3, 2), y=np.arange(3))
+        seeds += [bytes([flags, targets, 0, 0]) + file.getvalue() for flags in (0, 1) for targets in (0, 32)]
     for make in (idx, npy):
         sources, more = make()
         words += more

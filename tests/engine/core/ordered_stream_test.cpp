@@ -20,7 +20,7 @@ struct Squares {
   int items = 200;
   int read_fails = kNever, work_fails = kNever, write_fails = kNever;
   std::vector<int> written = {};
-  bool overlapped = false;  ///< reads with reads, or writes with writes
+  std::atomic<bool> overlapped = false;  ///< reads with reads, or writes with writes
 
   void run(std::size_t threads) {
     struct Slot {
@@ -31,7 +31,7 @@ struct Squares {
     int next = 0;
     StreamStages stages;
     stages.read = [&](std::size_t i) {
-      overlapped = ++reading != 1 || overlapped;
+      if (++reading != 1) overlapped = true;
       slots[i].item = next++;
       --reading;
       if (slots[i].item == read_fails) throw std::runtime_error("read");
@@ -45,7 +45,7 @@ struct Squares {
       slots[i].square = item * item;
     };
     stages.write = [&](std::size_t i) {
-      overlapped = ++writing != 1 || overlapped;
+      if (++writing != 1) overlapped = true;
       if (slots[i].item == write_fails) throw std::runtime_error("write");
       written.push_back(slots[i].square);
       --writing;

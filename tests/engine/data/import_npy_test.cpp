@@ -103,7 +103,7 @@ TEST_CASE("NPY files that do not fit each other or the options are refused, and 
   import.add(targets, "y.npy");
   CHECK_THAT(import.refusal<DataError>(), has_text("holds targets of 2 rows for the 3 rows of"));
   import.add(targets, "z.npy");
-  CHECK_THAT(import.refusal<ConfigError>(), has_text("one NPY file of features and at most one of targets, not 3"));
+  CHECK_THAT(import.refusal<ConfigError>(), has_text("one NPY array of features and at most one of targets, not 3"));
   Import tail(kFeatures + "x", "x.npy");
   CHECK_THAT(tail.refusal<DataError>(), has_text("goes on behind"));
   Import empty(npy<std::uint8_t>("|u1", "(0, 2)", {}), "x.npy");
@@ -115,13 +115,13 @@ TEST_CASE("NPY files that do not fit each other or the options are refused, and 
   CHECK_THAT(wrong.refusal<DataError>(), has_text("is not an NPY file"));
   Import mixed(kFeatures, "x.npy");
   mixed.add("1\n2\n3\n", "y.csv");
-  CHECK_THAT(mixed.refusal<ConfigError>(), has_text("are not both NPY"));
+  CHECK_THAT(mixed.refusal<ConfigError>(), has_text("y.csv is CSV or TSV; sources are of one format"));
   Import target(kFeatures, "x.npy");
   target.options.targets = {"0"};
-  CHECK_THAT(target.refusal<ConfigError>(), has_text("are for CSV"));
+  CHECK_THAT(target.refusal<ConfigError>(), has_text("--target is for CSV and TSV;"));
   Import alone(kFeatures, "x.npy");
   alone.options.classify = true;
-  CHECK_THAT(alone.refusal<ConfigError>(), has_text("needs a second NPY file"));
+  CHECK_THAT(alone.refusal<ConfigError>(), has_text("needs a second NPY array"));
 }
 
 }  // namespace gradloom

@@ -196,10 +196,28 @@ TEST_CASE("sources of other kinds are refused") {
   Import hdf5("\x89HDF\r\n\x1a\n");
   CHECK_THAT(hdf5.refusal<ConfigError>(), has_text("is an HDF5 file already"));
   Import archive("PK\x03\x04");
-  CHECK_THAT(archive.refusal<ConfigError>(), has_text("cannot be imported yet"));
+  CHECK_THAT(archive.refusal<DataError>(), has_text("is no whole NPZ file"));
   Import scaled("1,2\n");
   scaled.options.scale = 0.5;
-  CHECK_THAT(scaled.refusal<ConfigError>(), has_text("--scale is for IDX and NPY"));
+  CHECK_THAT(scaled.refusal<ConfigError>(), has_text("--scale is for IDX, NPY and NPZ (data.standardize scales"));
+}
+
+TEST_CASE("options that mean nothing to a format are refused") {
+  const auto refusal = [](const std::string& text, const std::string& name, auto change) {
+    Import import(text, name);
+    change(import.options);
+    return import.refusal<ConfigError>();
+  };
+  const auto table = [&](auto change) { return refusal("1,2\n", "data.csv", change); };
+  CHECK_THAT(table([](auto& o) { o.features = 3; }), has_text("--features is for LIBSVM;"));
+  CHECK_THAT(table([](auto& o) { o.zero_based = true; }), has_text("--zero-based is for LIBSVM;"));
+  CHECK_THAT(table([](auto& o) { o.arrays = {"x"}; }), has_text("--array is for NPZ;"));
+  const auto sparse = [&](auto change) { return refusal("1 1:2\n", "data.svm", change); };
+  CHECK_THAT(sparse([](auto& o) { o.targets = {"0"}; }), has_text("--target is for CSV and TSV;"));
+  CHECK_THAT(sparse([](auto& o) { o.categorical = {"0"}; }), has_text("--categorical is for CSV and TSV;"));
+  CHECK_THAT(sparse([](auto& o) { o.header = HeaderMode::kAbsent; }), has_text("--header or --no-header is for CSV"));
+  CHECK_THAT(sparse([](auto& o) { o.missing = MissingCells::kMean; }), has_text("--missing is for CSV and TSV;"));
+  CHECK_THAT(sparse([](auto& o) { o.scale = 2; }), has_text("--scale is for IDX, NPY and NPZ"));
 }
 
 TEST_CASE("IDX images and labels become a data set") {
@@ -245,10 +263,10 @@ TEST_CASE("IDX files that do not fit each other are refused, and leave nothing")
   CHECK_THAT(wrong.refusal<DataError>(), has_text("is not an IDX file"));
   Import target(images, "images.idx");
   target.options.targets = {"0"};
-  CHECK_THAT(target.refusal<ConfigError>(), has_text("are for CSV"));
+  CHECK_THAT(target.refusal<ConfigError>(), has_text("--target is for CSV and TSV;"));
   Import missing(images, "images.idx");
   missing.options.missing = MissingCells::kDrop;
-  CHECK_THAT(missing.refusal<ConfigError>(), has_text("are for CSV"));
+  CHECK_THAT(missing.refusal<ConfigError>(), has_text("--missing is for CSV and TSV;"));
 }
 
 TEST_CASE("California housing is imported cell by cell") {

@@ -121,7 +121,7 @@ TEST_CASE("zero bytes are refused wherever they stand") {
   const std::string path = csv.file(std::string("a,b\n1,2\n3,\0\n", 12));
   for (const std::size_t block : {3, 5, 8, 64}) {
     CHECK_THAT(message_of<DataError>([&] {
-                 CsvReader reader(path, block);
+                 CsvReader reader(path, "", block);
                  for (CsvRecord record; reader.next(record);) continue;
                }),
                has_text("t.csv:3: is not a text file in UTF-8 (it holds zero bytes)"));

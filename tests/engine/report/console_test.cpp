@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "engine/report/console_text.hpp"
 #include "gradloom/progress.hpp"
@@ -72,6 +74,31 @@ std::size_t count(const std::string& text, const std::string& part) {
 }
 
 }  // namespace
+
+TEST_CASE("an import's bar is drawn every tenth of a second and taken away") {
+  const Captured out;
+  {
+    ImportBar bar(out.file());
+    bar.show({"reading", 100, 1000});
+    bar.show({"reading", 200, 1000});
+    CHECK(out.text().empty());
+    std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    bar.show({"reading", 500, 1000});
+    CHECK(out.text().find("\rreading [") == 0);
+    CHECK(out.text().find(" 50%") != std::string::npos);
+  }
+  CHECK(out.text().ends_with("\x1b[K\r\x1b[K"));
+}
+
+TEST_CASE("the progress of an import is one line with what is known") {
+  CHECK(import_text({"writing", 250, 1000}, 100, 80) ==
+        "writing [==========>                             ]  25%    100B/s    7.5s left");
+  CHECK(import_text({"reading", 2'000'000'000, 1'000'000'000}, 5e8, 80).find("100%   500MB/s    0.0s left") !=
+        std::string::npos);
+  CHECK(import_text({"receiving", 1'200'000'000, 0}, 310e6, 80) == "receiving 1.2GB  310MB/s");
+  CHECK(import_text({"reading", 0, 1000}, 0, 80).find("  0%      0B/s       ? left") != std::string::npos);
+  CHECK(import_text({"reading", 250, 1000}, 100, 20).size() < 20);
+}
 
 TEST_CASE("Counts, times and numbers are short", "[report]") {
   CHECK(short_count(0) == "0");
