@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <optional>
 #include <sstream>
+#include <type_traits>
 
-#include "engine/data/finite.hpp"
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
@@ -90,10 +92,60 @@ void require_same_width(const std::string& file, const std::string& set, std::si
 }
 
 template <class T>
+using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+
+// Sign bit of the result: set where `value` is NaN or Inf, whose exponent of all ones the addition carries over.
+template <class T>
+Bits<T> carry_of_exponent(T value) {
+  constexpr Bits<T> kExponent = std::bit_cast<Bits<T>>(std::numeric_limits<T>::infinity());
+  constexpr Bits<T> kOne = Bits<T>{1} << (std::numeric_limits<T>::digits - 1);
+  return (std::bit_cast<Bits<T>>(value) & kExponent) + kOne;
+}
+
+// Index of the first element that is not finite, or `count`. Whole blocks first, so that the loop vectorises.
+template <class T>
+std::size_t first_not_finite(const T* values, std::size_t count) {
+  constexpr std::size_t kBlock = 512;
+  std::size_t i = 0;
+  for (; i + kBlock <= count; i += kBlock) {
+    Bits<T> carries = 0;
+    for (std::size_t k = 0; k < kBlock; ++k) carries |= carry_of_exponent(values[i + k]);
+    if (carries >> (8 * sizeof(T) - 1) != 0) break;
+  }
+  while (i < count && std::isfinite(values[i])) ++i;
+  return i;
+}
+
+// What stands in the file where T's value is not finite: NaN, Inf, or a number that is too large for T.
+template <class T>
+std::string fault(const h5::File& file, const std::string& set, std::uint64_t row, std::size_t col, std::size_t cols) {
+  std::vector<double> values(cols);
+  file.read_rows<double>(set, row, {values.data(), 1, cols});
+  const double value = values[col];
+  if (std::isfinite(value))
+    return fmt::format("is {}, too large for float32; scale that column, or set model.precision = float64", value);
+  if (std::isnan(value)) return "is NaN; remove such rows or import with --missing mean";
+  return fmt::format("is {}; remove such rows", value > 0 ? "Inf" : "-Inf");
+}
+
+template <class T>
+void require_finite(const h5::File& file, const std::string& set, MatrixView<const T> values,
+                    const std::vector<std::string>& names) {
+  const std::size_t count = values.rows * values.cols;
+  const std::size_t at = first_not_finite(values.data, count);
+  if (at == count) return;
+  const std::size_t row = at / values.cols;
+  const std::size_t col = at % values.cols;
+  const std::string name = col < names.size() ? fmt::format(" (\"{}\")", names[col]) : "";
+  throw DataError(fmt::format("{}: /{} row {}, column {}{} {}", file.name(), set, row, col, name,
+                              fault<T>(file, set, row, col, values.cols)));
+}
+
+template <class T>
 void read_checked(const h5::File& file, const std::string& set, MatrixView<T> out,
                   const std::vector<std::string>& names) {
   file.read_rows<T>(set, 0, out);
-  require_finite<T>(file, set, 0, out, names);
+  require_finite<T>(file, set, out, names);
 }
 
 // Names of a file: none, or the same as those that earlier files gave.

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "engine/data/gather.hpp"
-#include "engine/data/sampler.hpp"
 
 namespace {
 

@@ -150,5 +150,9 @@ TEST_CASE("groups are bounded by rows and by bytes", "[data][threads]") {
   CHECK(large.groups == 1);
   CHECK(large.rows == 10'000);
 
-  CHECK(plan_feed(1'000'000, 16, {32}, 5000).steps == 5000 / 32);
+  options.batch_size = 60'000;
+  CHECK(plan_feed(60'000, wide_row, options).bytes == 0);
+  options.batch_size = 32;
+  options.shuffle = Shuffle::kNone;
+  CHECK(plan_feed(60'000, wide_row, options).bytes == 0);
 }
