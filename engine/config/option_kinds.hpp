@@ -138,6 +138,7 @@ Option or_word(const std::string& word, Member member, Make make) {
   return option;
 }
 
+/// The same with the word `none`.
 template <class Member, class Make>
 Option or_none(Member member, Make make) {
   return or_word("none", member, make);

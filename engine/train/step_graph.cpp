@@ -288,7 +288,7 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
 // A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache.
 template <class T>
 bool StepGraph<T>::update_whole(const Tile& tile, std::size_t worker, LapClock& clock) {
-  const std::size_t end = std::min(tile.end_input, network_.layout().layer(tile.layer).inputs);
+  const std::size_t end = tile.end(network_.layout().layer(tile.layer).inputs);
   bool finite = true;
   for (std::size_t first = tile.first_input; first < end;) {
     const MatrixView<T> dweight = tile_gradient(tile, worker, first);
@@ -307,7 +307,7 @@ bool StepGraph<T>::update_whole(const Tile& tile, std::size_t worker, LapClock& 
 template <class T>
 MatrixView<T> StepGraph<T>::tile_gradient(const Tile& tile, std::size_t worker, std::size_t first_input) {
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
-  const std::size_t cols = std::min(inputs_at_once(tile, inputs), std::min(tile.end_input, inputs) - first_input);
+  const std::size_t cols = std::min(inputs_at_once(tile, inputs), tile.end(inputs) - first_input);
   const MatrixView<T> dweight(tile_gradients_[worker].data(), tile.units, cols);
   network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first_input, dweight);
   return dweight;
@@ -393,7 +393,7 @@ template <class T>
 void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
   if (weights_) weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
-  const std::size_t end = std::min(tile.end_input, network_.layout().layer(tile.layer).inputs);
+  const std::size_t end = tile.end(network_.layout().layer(tile.layer).inputs);
   for (std::size_t first = tile.first_input; first < end;) first += tile_gradient(tile, worker, first).cols;
 }
 

@@ -32,8 +32,7 @@ struct TrainingState {
 /// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
 /// layers before it still run backward. Sums are made in shard order, so the result is the same for any thread count.
 /// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
-/// order on the calling thread. Of a narrow network both
-/// passes of a node's shards are one node, and all updates another.
+/// order on the calling thread. Of a narrow network both passes of some shards are one node, and all updates another.
 template <class T>
 class StepGraph {
  public:

@@ -194,7 +194,6 @@ StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::s
   if (plan.passes == Passes::kPanels) suit_threads(plan, layout, threads);
   if (plan.passes == Passes::kNarrow)
     plan.shards_per_node = std::clamp<std::size_t>(plan.shards / threads, 1, kMostNarrowShards);
-  if (plan.passes == Passes::kNarrow) plan.shards_per_node = std::clamp<std::size_t>(plan.shards / threads, 1, 2);
   plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops &&
                          (plan.passes != Passes::kNarrow || plan.shards > 1);
   return plan;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct Tile {
   std::size_t units = 0;
   std::size_t first_input = 0;
   std::size_t end_input = kAllInputs;
+
+  /// Where its inputs end in a layer of so many.
+  [[nodiscard]] std::size_t end(std::size_t inputs) const { return std::min(end_input, inputs); }
 };
 
 /// How one step is cut into work. Whatever leaves a trace in the bits is a function of the network's and the

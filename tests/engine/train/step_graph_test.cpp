@@ -461,7 +461,7 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
             REQUIRE((plan.passes != Passes::kPanels || tile.first_unit % kPanelMultiple == 0));
             REQUIRE(tile.first_input == input);
             REQUIRE(tile.end_input > input);
-            input = std::min(tile.end_input, inputs);
+            input = tile.end(inputs);
             if (input < inputs) {
               REQUIRE(packed_by_each(layout, threads));
               continue;
