@@ -50,6 +50,8 @@ struct RowsOptions {
 };
 
 class RemoteFile;
+struct Part;
+enum class Element : std::uint64_t;
 
 /// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
 /// while writing are FileError. Messages name file and object.
@@ -90,9 +92,12 @@ class File {
   [[nodiscard]] DatasetInfo info(const std::string& path) const;
 
   /// Reads rows [first, first + out.rows) of a numeric set of rank 1 (out.cols = 1) or 2 (out.cols = its columns),
-  /// converted to T. T: float, double, std::int64_t. out must not be strided (stride == cols).
+  /// converted to T. T: float, double, std::int64_t, std::uint64_t. out must not be strided (stride == cols).
   template <class T>
   void read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const;
+  /// The same of columns [column, column + out.cols) alone: for sets whose chunks of all columns are too much at once.
+  template <class T>
+  void read_columns(const std::string& path, std::uint64_t first, std::uint64_t column, MatrixView<T> out) const;
 
   /// For files in memory: `group` and all that is below it, each item behind what holds it, otherwise by name.
   /// DataError where groups nest deeper than any file of ours (hard links may form a circle).
@@ -140,6 +145,7 @@ class File {
   friend class RemoteFile;
   struct Impl;
   static File open_in_process(const std::string& path);
+  void read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out) const;
   explicit File(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -88,11 +88,12 @@ struct File::Impl : OpenFile {
 };
 
 /// The types that elements are converted to.
-enum class Element : std::uint64_t { kFloat, kDouble, kInt64 };
+enum class Element : std::uint64_t { kFloat, kDouble, kInt64, kUint64 };
 template <class T>
 constexpr Element element_of() {
   if constexpr (std::is_same_v<T, float>) return Element::kFloat;
   if constexpr (std::is_same_v<T, double>) return Element::kDouble;
+  if constexpr (std::is_same_v<T, std::uint64_t>) return Element::kUint64;
   return Element::kInt64;
 }
 constexpr std::size_t bytes_of(Element element) { return element == Element::kFloat ? 4 : 8; }
@@ -100,9 +101,9 @@ constexpr std::size_t bytes_of(Element element) { return element == Element::kFl
 /// The set, opened and checked; the open one from the second call on.
 const ReadSet& read_set(OpenFile& file, const std::string& path);
 
-/// DataError where the set has no such rows of `cols` numbers.
-void require_rows(const std::string& file, const std::string& path, const DatasetInfo& info, std::uint64_t first,
-                  std::uint64_t rows, std::size_t cols);
+/// DataError where the set has no such part, or is wider where `whole_rows` are wanted.
+void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part,
+                  bool whole_rows);
 
 /// Reads `part`, within the shape, to `out`. DataError.
 void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
@@ -120,8 +121,8 @@ struct PlainElements {
   std::uint64_t type = 0;   ///< index into plain_types()
 };
 
-/// Nothing where the set is not contiguous, or of another type.
-std::optional<PlainElements> plain_elements(const ReadSet& set);
+/// Nothing where the part has not all columns, or the set is not contiguous, or of another type.
+std::optional<PlainElements> plain_elements(const ReadSet& set, const Part& part);
 
 /// The innermost reason of the last failed call of this thread, in one line: the system's message where it has one.
 /// Every later call forgets it, the closing of a Handle too: ask before any Handle goes out of scope.

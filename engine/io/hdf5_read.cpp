@@ -239,15 +239,18 @@ const ReadSet& read_set(OpenFile& file, const std::string& path) {
   return file.reading.emplace(key, open_read_set(file, path)).first->second;
 }
 
-void require_rows(const std::string& file, const std::string& path, const DatasetInfo& info, std::uint64_t first,
-                  std::uint64_t rows, std::size_t cols) {
+void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part,
+                  bool whole_rows) {
   if (!info.numeric()) throw_data_error(file, path, fmt::format("holds {}, not numbers", info.type_name()));
   if (info.shape.empty() || info.shape.size() > 2)
     throw_data_error(file, path, fmt::format("has {} dimensions; one or two are read", info.shape.size()));
   const std::uint64_t width = info.shape.size() == 1 ? 1 : info.shape[1];
-  if (width != cols) throw_data_error(file, path, fmt::format("has {} columns where {} are wanted", width, cols));
-  if (first > info.shape[0] || rows > info.shape[0] - first)
-    throw_data_error(file, path, fmt::format("has {} rows, not {}", info.shape[0], first + rows));
+  if (whole_rows && width != part.cols)
+    throw_data_error(file, path, fmt::format("has {} columns where {} are wanted", width, part.cols));
+  if (part.col > width || part.cols > width - part.col)
+    throw_data_error(file, path, fmt::format("has {} columns, not {}", width, part.col + part.cols));
+  if (part.first > info.shape[0] || part.rows > info.shape[0] - part.first)
+    throw_data_error(file, path, fmt::format("has {} rows, not {}", info.shape[0], part.first + part.rows));
 }
 
 void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
@@ -272,9 +275,11 @@ hid_t memory_type_of(Element element) {
     case Element::kDouble:
       return memory_type<double>();
     case Element::kInt64:
+      return memory_type<std::int64_t>();
+    case Element::kUint64:
       break;
   }
-  return memory_type<std::int64_t>();
+  return memory_type<std::uint64_t>();
 }
 
 std::span<const hid_t> plain_types() {
@@ -285,7 +290,8 @@ std::span<const hid_t> plain_types() {
   return types;
 }
 
-std::optional<PlainElements> plain_elements(const ReadSet& set) {
+std::optional<PlainElements> plain_elements(const ReadSet& set, const Part& part) {
+  if (set.info.shape.size() == 2 && part.cols != set.info.shape[1]) return std::nullopt;
   const Handle creation(H5Dget_create_plist(set.dataset.id()), H5Pclose);
   if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS) return std::nullopt;
   const haddr_t place = H5Dget_offset(set.dataset.id());
@@ -357,19 +363,33 @@ DatasetInfo File::info(const std::string& path) const {
   return read_set(*impl_, path).info;
 }
 
-template <class T>
-void File::read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const {
-  const Part part{first, out.rows, 0, out.cols};
-  auto* bytes = reinterpret_cast<std::byte*>(out.data);
-  if (impl_->remote) return impl_->remote->read(path, part, element_of<T>(), bytes);
+void File::read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out) const {
+  if (impl_->remote) return impl_->remote->read(path, part, whole_rows, element, out);
   const LibraryTurn turn;
   const ReadSet& set = read_set(*impl_, path);
-  require_rows(impl_->name, path, set.info, first, out.rows, out.cols);
-  read_part(*impl_, path, set, part, element_of<T>(), bytes);
+  require_part(impl_->name, path, set.info, part, whole_rows);
+  read_part(*impl_, path, set, part, element, out);
 }
 
-template void File::read_rows<float>(const std::string&, std::uint64_t, MatrixView<float>) const;
-template void File::read_rows<double>(const std::string&, std::uint64_t, MatrixView<double>) const;
-template void File::read_rows<std::int64_t>(const std::string&, std::uint64_t, MatrixView<std::int64_t>) const;
+template <class T>
+void File::read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const {
+  read(path, {first, out.rows, 0, out.cols}, true, element_of<T>(), reinterpret_cast<std::byte*>(out.data));
+}
+
+template <class T>
+void File::read_columns(const std::string& path, std::uint64_t first, std::uint64_t column, MatrixView<T> out) const {
+  read(path, {first, out.rows, column, out.cols}, false, element_of<T>(), reinterpret_cast<std::byte*>(out.data));
+}
+
+// NOLINTBEGIN(bugprone-macro-parentheses): a type's name takes none
+#define GRADLOOM_INSTANTIATE(T)                                                             \
+  template void File::read_rows<T>(const std::string&, std::uint64_t, MatrixView<T>) const; \
+  template void File::read_columns<T>(const std::string&, std::uint64_t, std::uint64_t, MatrixView<T>) const
+GRADLOOM_INSTANTIATE(float);
+GRADLOOM_INSTANTIATE(double);
+GRADLOOM_INSTANTIATE(std::int64_t);
+GRADLOOM_INSTANTIATE(std::uint64_t);
+#undef GRADLOOM_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace gradloom::h5

@@ -149,9 +149,10 @@ std::optional<std::vector<std::string>> RemoteFile::strings_attribute(const std:
                [](Message& m) { return m.number() != 0 ? std::optional(texts(m)) : std::nullopt; });
 }
 
-void RemoteFile::read(const std::string& path, const Part& part, Element element, std::byte* out) {
+void RemoteFile::read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out) {
   Message request = request_of(Request::kRead, path);
-  for (const std::uint64_t value : {part.first, part.rows, part.cols, static_cast<std::uint64_t>(element)})
+  for (const std::uint64_t value :
+       {part.first, part.rows, part.col, part.cols, std::uint64_t{whole_rows}, static_cast<std::uint64_t>(element)})
     request.put(value);
   const auto plain = asked(request, plain_elements_in);
   if (plain) return read_plain(path, *plain, part, element, out);

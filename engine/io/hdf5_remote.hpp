@@ -32,8 +32,7 @@ class RemoteFile {
   [[nodiscard]] std::optional<std::string> string_attribute(const std::string& path, const std::string& name);
   [[nodiscard]] std::optional<std::vector<std::string>> strings_attribute(const std::string& path,
                                                                           const std::string& name);
-  /// As File::read_rows: `part` has all columns.
-  void read(const std::string& path, const Part& part, Element element, std::byte* out);
+  void read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out);
 
  private:
   /// What the process does.

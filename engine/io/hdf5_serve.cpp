@@ -153,13 +153,15 @@ void RemoteFile::send_elements(const File& file, Message& request, Channel& chan
   Part part;
   part.first = request.number();
   part.rows = request.number();
+  part.col = request.number();
   part.cols = request.number();
+  const bool whole_rows = request.number() != 0;
   const auto element = static_cast<Element>(request.number());
   bool in_blocks = false;
   channel.send(guarded(open.name, [&] {
     const ReadSet& set = read_set(open, path);
-    require_rows(open.name, path, set.info, part.first, part.rows, part.cols);
-    const std::optional<PlainElements> plain = plain_elements(set);
+    require_part(open.name, path, set.info, part, whole_rows);
+    const std::optional<PlainElements> plain = plain_elements(set, part);
     Message message = done();
     message.put(std::uint64_t{plain.has_value()});
     if (plain) message.put(plain->place);

@@ -150,6 +150,21 @@ TEST_CASE("Any range of rows of any layout is read", "[hdf5]") {
     file.read_rows<double>("x", static_cast<std::uint64_t>(first), {out.data(), out.size() / 7, 7});
     CHECK(std::equal(out.begin(), out.end(), values.begin() + first * 7));
   }
+  for (const auto& [column, cols] : {std::pair{0U, 7U}, {0U, 1U}, {6U, 1U}, {2U, 3U}, {3U, 3U}}) {
+    Matrix<float> out(30, cols);
+    file.read_columns<float>("x", 5, column, out.view());
+    for (std::size_t r = 0; r < 30; ++r)
+      for (std::size_t c = 0; c < cols; ++c) CHECK(out(r, c) == values[(5 + r) * 7 + column + c]);
+  }
+}
+
+TEST_CASE("Integers of 64 bits come as they are", "[hdf5]") {
+  const TemporaryFolder folder;
+  const std::vector<std::uint64_t> values = {std::numeric_limits<std::uint64_t>::max(), (1ULL << 60) + 1, 0};
+  File file = File::create(folder / "a.h5");
+  file.write<std::uint64_t>("x", std::array<std::uint64_t, 1>{3}, values.data());
+  file.close();
+  CHECK(read_all<std::uint64_t>(File::open(folder / "a.h5"), "x") == values);
 }
 
 TEST_CASE("Chunked sets larger than a read block come out whole", "[hdf5]") {
@@ -179,6 +194,10 @@ TEST_CASE("Rows are refused where shape or range differ", "[hdf5]") {
     return message_of<DataError>([&] { file.read_rows<float>(path, first, {out.data(), rows, cols}); });
   };
   CHECK_THAT(read("x", 0, 4, 2), has_text("a.h5: /x has 3 columns where 2 are wanted"));
+  CHECK_THAT(message_of<DataError>([&] {
+               file.read_columns<float>("x", 0, 1, {out.data(), 4, 3});
+             }),
+             has_text("/x has 3 columns, not 4"));
   CHECK_THAT(read("x", 2, 3, 3), has_text("/x has 4 rows, not 5"));
   CHECK_THAT(read("x", std::uint64_t(-1), 1, 3), has_text("/x has 4 rows"));
   CHECK_THAT(read("cube", 0, 2, 4), has_text("has 3 dimensions"));
