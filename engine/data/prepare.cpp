@@ -60,50 +60,16 @@ struct Columns {
   std::vector<double> mean, scale;  // (cols)
 };
 
-template <class T>
-std::vector<double> column_means(MatrixView<const T> values) {
-  std::vector<double> means(values.cols, 0.0);
-  for (std::size_t r = 0; r < values.rows; ++r) {
-    const T* const row = values.row(r).data();
-    for (std::size_t c = 0; c < values.cols; ++c) means[c] += static_cast<double>(row[c]);
-  }
-  for (double& mean : means) mean /= static_cast<double>(values.rows);
-  return means;
-}
-
-// Sum of squared deviations from `means`, and the largest distance from the first row, by column.
-template <class T>
-std::pair<std::vector<double>, std::vector<double>> column_spreads(MatrixView<const T> values,
-                                                                   const std::vector<double>& means) {
-  std::vector<double> squares(values.cols, 0.0);
-  std::vector<double> distances(values.cols, 0.0);
-  const T* const first = values.data;
-  for (std::size_t r = 0; r < values.rows; ++r) {
-    const T* const row = values.row(r).data();
-    for (std::size_t c = 0; c < values.cols; ++c) {
-      const double deviation = static_cast<double>(row[c]) - means[c];
-      const double distance = std::abs(static_cast<double>(row[c]) - static_cast<double>(first[c]));
-      squares[c] += deviation * deviation;
-      distances[c] = distances[c] < distance ? distance : distances[c];
-    }
-  }
-  return {std::move(squares), std::move(distances)};
-}
-
-template <class T>
-Columns fit_columns(MatrixView<const T> values, const std::string& name, std::string_view side) {
-  Columns columns;
-  columns.mean = column_means(values);
-  const auto [squares, distances] = column_spreads(values, columns.mean);
-  columns.scale.resize(values.cols);
-  for (std::size_t c = 0; c < values.cols; ++c) {
-    // The mean of equal values may round to a neighbour; their deviation is still nought, and not that distance.
-    if (distances[c] == 0) columns.mean[c] = static_cast<double>(values(0, c));
-    const double deviation = distances[c] == 0 ? 0 : std::sqrt(squares[c] / static_cast<double>(values.rows));
-    if (!std::isfinite(deviation) || !std::isfinite(columns.mean[c]))
+Columns fit_columns(const Statistics& statistics, const std::string& name, std::string_view side) {
+  for (std::size_t c = 0; c < statistics.columns(); ++c) {
+    if (statistics.missing[c] + statistics.infinite[c] != 0)
+      throw DataError(fmt::format("{}: column {} of the {} holds NaN or Inf; remove such rows", name, c, side));
+    if (!std::isfinite(statistics.deviation[c]))
       throw DataError(fmt::format("{}: column {} of the {} is too large to be standardized; scale it", name, c, side));
-    columns.scale[c] = deviation == 0 ? 1 : deviation;
   }
+  Columns columns{statistics.mean, statistics.deviation};
+  for (double& scale : columns.scale)
+    if (scale == 0) scale = 1;
   return columns;
 }
 
@@ -162,21 +128,26 @@ void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs) {
                                     c, value, to_string(loss), allowed_labels(loss, outputs)));
 }
 
-template <class T>
-Standardization fit_standardization(const Dataset<T>& training, Standardize what) {
+Standardization fit_standardization(const DataStatistics& training, const std::string& name) {
   Standardization s;
-  if (training.rows() == 0) throw DataError(training.name + ": no rows to standardize by");
-  if (what == Standardize::kFeatures || what == Standardize::kBoth) {
-    Columns x = fit_columns<T>(training.x.view(), training.name, "features");
-    s.x_mean = std::move(x.mean);
-    s.x_scale = std::move(x.scale);
-  }
-  if (what == Standardize::kTargets || what == Standardize::kBoth) {
-    Columns y = fit_columns<T>(training.y.view(), training.name, "targets");
-    s.y_mean = std::move(y.mean);
-    s.y_scale = std::move(y.scale);
-  }
+  Columns x = fit_columns(training.x, name, "features");
+  s.x_mean = std::move(x.mean);
+  s.x_scale = std::move(x.scale);
+  Columns y = fit_columns(training.y, name, "targets");
+  s.y_mean = std::move(y.mean);
+  s.y_scale = std::move(y.scale);
   return s;
+}
+
+template <class T>
+Standardization fit_standardization(const Dataset<T>& training, Standardize what, Arena* arena) {
+  if (training.rows() == 0) throw DataError(training.name + ": no rows to standardize by");
+  DataStatistics statistics;
+  if (what == Standardize::kFeatures || what == Standardize::kBoth)
+    statistics.x = statistics_of(training.x.view(), std::span(training.source_rows), arena);
+  if (what == Standardize::kTargets || what == Standardize::kBoth)
+    statistics.y = statistics_of(training.y.view(), std::span(training.source_rows), arena);
+  return fit_standardization(statistics, training.name);
 }
 
 template <class T>
@@ -204,7 +175,7 @@ void restore_targets(const Standardization& s, MatrixView<T> y) {
 #define GRADLOOM_INSTANTIATE(T)                                                              \
   template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t); \
   template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                      \
-  template Standardization fit_standardization<T>(const Dataset<T>&, Standardize);           \
+  template Standardization fit_standardization<T>(const Dataset<T>&, Standardize, Arena*);   \
   template void standardize_features<T>(const Standardization&, MatrixView<T>);              \
   template void standardize_targets<T>(const Standardization&, MatrixView<T>);               \
   template void restore_targets<T>(const Standardization&, MatrixView<T>)

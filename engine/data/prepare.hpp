@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/data/statistics.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/dataset.hpp"
 
@@ -32,10 +33,19 @@ struct Standardization {
   [[nodiscard]] bool targets() const { return !y_mean.empty(); }
 };
 
-/// From the training rows: two passes in row order (mean, then sum of squared deviations; population deviation), the
-/// same for any number of threads.
+/// Statistics of the training rows. A side without columns is left as it is.
+struct DataStatistics {
+  Statistics x, y;
+};
+
+/// Mean and population deviation by column. DataError where a column holds NaN or Inf, or numbers of 2^960 and more;
+/// `name` is the data set's.
+Standardization fit_standardization(const DataStatistics& training, const std::string& name);
+
+/// The same from rows in memory: the bits that a StatisticsBuilder gives which sees all source rows in order without
+/// those that are held out. In parallel where there is an arena. DataError where there are no rows.
 template <class T>
-Standardization fit_standardization(const Dataset<T>& training, Standardize what);
+Standardization fit_standardization(const Dataset<T>& training, Standardize what, Arena* arena = nullptr);
 
 /// In place, in float64 arithmetic, rounded once.
 template <class T>

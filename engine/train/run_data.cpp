@@ -118,7 +118,10 @@ RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::opti
     run.validation = std::move(validation);
   }
   run.test = std::move(test);
-  run.standardization = fit_standardization(run.training, config.data.standardize);
+  if (config.data.standardize != Standardize::kNone) {
+    Arena arena(thread_count(config));
+    run.standardization = fit_standardization(run.training, config.data.standardize, &arena);
+  }
   standardize(run.standardization, run.training);
   for (auto* other : {&run.validation, &run.test}) {
     if (!other->has_value()) continue;

@@ -171,6 +171,16 @@ TEST_CASE("Large offsets keep their digits", "[prepare]") {
   CHECK(s.x_scale[0] == std::sqrt(1.25));  // the textbook formula E[x²] - E[x]² would give 0 here
 }
 
+TEST_CASE("Deviations whose squares are no numbers are right", "[prepare]") {
+  Dataset<double> data = counted<double>(5);
+  for (std::size_t r = 0; r < 5; ++r) {
+    data.x(r, 0) *= 0x1p-600;
+    data.x(r, 1) *= 0x1p+700;
+  }
+  const Standardization s = fit_standardization(data, Standardize::kFeatures);
+  CHECK(s.x_scale == std::vector<double>{std::sqrt(2.0) * 0x1p-600, std::sqrt(2.0) * 0x1p+700});
+}
+
 TEST_CASE("Values too large to be standardized, other widths and empty sets are refused", "[prepare]") {
   Dataset<double> data = counted<double>(3);
   Matrix<double> narrow(3, 1, 0.0);
@@ -180,6 +190,9 @@ TEST_CASE("Values too large to be standardized, other widths and empty sets are 
   data.x(0, 1) = 1e300;
   CHECK_THAT(message_of<DataError>([&] { fit_standardization(data, Standardize::kFeatures); }),
              has_text("train.h5: column 1 of the features is too large"));
+  data.x(0, 1) = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THAT(message_of<DataError>([&] { fit_standardization(data, Standardize::kFeatures); }),
+             has_text("train.h5: column 1 of the features holds NaN or Inf"));
   CHECK_THROWS_AS(fit_standardization(counted(0), Standardize::kBoth), DataError);
 }
 
