@@ -5,7 +5,7 @@
 namespace {
 
 int run(const Arguments& arguments) {
-  std::string text = gradloom::inspect(arguments.positionals().front(), arguments.has("json"));
+  std::string text = gradloom::inspect(arguments.positionals().front(), arguments.has("json"), threads_of(arguments));
   if (!text.ends_with('\n')) text += '\n';
   print(text);
   return 0;
@@ -16,8 +16,8 @@ int run(const Arguments& arguments) {
 Command inspect_command() {
   return {{"inspect",
            {"FILE"},
-           "Says what a checkpoint, run folder or data set file holds.",
-           {{"json", "", "print a JSON object"}},
+           "Says what a checkpoint, run folder or data set file holds; of data, the statistics and what they need.",
+           {{"json", "", "print a JSON object"}, threads_option()},
            false,
            ""},
           run};

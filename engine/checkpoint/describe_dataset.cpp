@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
+#include "engine/checkpoint/dataset_verdict.hpp"
 #include "engine/checkpoint/description.hpp"
-#include "engine/core/spread.hpp"
 #include "engine/data/source.hpp"
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
@@ -18,61 +17,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kBlockBytes = 8 << 20;
-constexpr std::size_t kMostClasses = 256;      // distinct whole numbers that are still counted one by one
-constexpr std::size_t kDeepestGroup = 8;       // groups may hold each other in a circle
-constexpr std::size_t kMostDatasets = 1000;    // that are listed
-constexpr std::size_t kMostColumns = 200'000;  // of one set: a small file can promise millions
-
-struct Column {
-  Spread spread;  // of finite values
-  double least = std::numeric_limits<double>::infinity();
-  double most = -std::numeric_limits<double>::infinity();
-  std::uint64_t not_finite = 0;
-
-  void add(double value) {
-    if (!std::isfinite(value)) {
-      ++not_finite;
-      return;
-    }
-    spread.add(value);
-    least = std::min(least, value);
-    most = std::max(most, value);
-  }
-  [[nodiscard]] Json json() const {
-    Json json = {{"min", nullptr}, {"max", nullptr}, {"mean", nullptr}, {"deviation", nullptr}};
-    if (spread.count > 0)
-      json = {{"min", least},
-              {"max", most},
-              {"mean", spread.mean},
-              {"deviation", std::sqrt(spread.squares / spread.count)}};
-    if (not_finite != 0) json["not_finite"] = not_finite;
-    return json;
-  }
-};
-
-// How often each whole number stands in a column; given up where there are others, or too many.
-class ClassCounts {
- public:
-  void add(double value) {
-    if (given_up_) return;
-    constexpr double kLargest = 1e15;  // whole numbers below it are exact
-    if (std::isfinite(value) && std::abs(value) < kLargest && value == std::floor(value))
-      ++counts_[static_cast<std::int64_t>(value)];
-    else
-      given_up_ = true;
-    if (counts_.size() > kMostClasses) given_up_ = true;
-  }
-  [[nodiscard]] Json json() const {
-    if (given_up_) return nullptr;
-    Json json = Json::object();
-    for (const auto& [value, count] : counts_) json[fmt::format("{}", value)] = count;
-    return json;
-  }
-
- private:
-  std::map<std::int64_t, std::uint64_t> counts_;
-  bool given_up_ = false;
-};
+constexpr std::size_t kMostClasses = 1000;   // distinct whole numbers that are still counted one by one
+constexpr std::size_t kDeepestGroup = 8;     // groups may hold each other in a circle
+constexpr std::size_t kMostDatasets = 1000;  // that are listed
 
 bool is_table(const h5::DatasetInfo& info) {
   return info.numeric() && !info.shape.empty() && info.shape.size() <= 2 &&
@@ -95,105 +42,111 @@ void for_each_row(const h5::File& file, const std::string& path, const Use& use)
   }
 }
 
-Json columns_of(const h5::File& file, const std::string& path, const std::vector<std::string>& names) {
-  const h5::DatasetInfo info = file.info(path);
-  std::vector<Column> columns(info.shape.size() == 1 ? 1 : std::min<std::uint64_t>(info.shape[1], kMostColumns));
-  for_each_row(file, path, [&](std::uint64_t, std::span<const double> row) {
-    for (std::size_t c = 0; c < columns.size(); ++c) columns[c].add(row[c]);
-  });
-  Json json = Json::array();
-  for (std::size_t c = 0; c < columns.size(); ++c) {
-    Json column = {{"column", c}};
-    if (c < names.size()) column["name"] = names[c];
-    column.update(columns[c].json());
-    json.push_back(std::move(column));
-  }
-  return json;
-}
-
-Json class_counts_of(const h5::File& file, const std::string& path) {
-  const h5::DatasetInfo info = file.info(path);
-  if (info.shape.size() == 2 && info.shape[1] != 1) return nullptr;
-  ClassCounts counts;
-  for_each_row(file, path, [&](std::uint64_t, std::span<const double> row) { counts.add(row[0]); });
-  return counts.json();
-}
-
 std::vector<std::string> names_of(const h5::File& file, const std::string& path, const char* attribute) {
   return file.strings_attribute(path, attribute).value_or(std::vector<std::string>{});
 }
 
-Json describe_set(const h5::File& file, const std::string& path) {
-  try {
-    const h5::DatasetInfo info = file.info(path);
-    Json json = {{"path", path}, {"shape", info.shape}, {"type", info.type_name()}};
-    if (!info.chunk.empty()) json["chunk"] = info.chunk;
-    if (!info.filters.empty()) json["filters"] = info.filters;
-    json["stored_bytes"] = info.stored_bytes;
-    const bool described = (path == "/x" || path == "/y") && is_table(info);
-    if (described) json["columns"] = columns_of(file, path, names_of(file, path, "names"));
-    if (described && info.shape.size() == 2 && info.shape[1] > kMostColumns)
-      json["columns_left_out"] = info.shape[1] - kMostColumns;
-    if (path == "/y" && described) {
-      if (const Json counts = class_counts_of(file, path); !counts.is_null()) json["counts"] = counts;
-      if (const auto classes = names_of(file, path, "classes"); !classes.empty()) json["classes"] = classes;
+// high + low, which is a whole number of 64 bits where `low` is not nought.
+Json exact_number(double high, double low) {
+  if (low == 0) return high;
+  if (high < 0) return static_cast<std::int64_t>(high) + static_cast<std::int64_t>(low);
+  constexpr double kHalf = 0x1p63;  // 2^64 itself may be meant, and a negative `low`: sums wrap around
+  const std::uint64_t top = high < kHalf ? static_cast<std::uint64_t>(high)
+                                         : static_cast<std::uint64_t>(high - kHalf) + (std::uint64_t{1} << 63);
+  return top + static_cast<std::uint64_t>(static_cast<std::int64_t>(low));
+}
+
+Json number_or_null(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
+
+Json column_json(const DescribedSet& set, std::size_t c) {
+  const Statistics& s = set.table.columns;
+  Json column = {{"column", c}};
+  if (c < set.names.size()) column["name"] = set.names[c];
+  column["min"] = s.count[c] > 0 ? exact_number(s.min[c], s.min_low[c]) : Json(nullptr);
+  column["max"] = s.count[c] > 0 ? exact_number(s.max[c], s.max_low[c]) : Json(nullptr);
+  column["mean"] = number_or_null(s.mean[c]);
+  column["deviation"] = number_or_null(s.deviation[c]);
+  column["missing"] = static_cast<std::uint64_t>(s.missing[c]);
+  if (s.infinite[c] != 0) column["infinite"] = static_cast<std::uint64_t>(s.infinite[c]);
+  return column;
+}
+
+Json storage_json(const std::string& path, const h5::DatasetInfo& info) {
+  Json json = {{"path", path}, {"shape", info.shape}, {"type", info.type_name()}};
+  if (!info.chunk.empty()) json["chunk"] = info.chunk;
+  if (!info.filters.empty()) json["filters"] = info.filters;
+  json["stored_bytes"] = info.stored_bytes;
+  return json;
+}
+
+void add_statistics(const DescribedSet& set, Json& json) {
+  Json& columns = json["columns"] = Json::array();
+  for (std::size_t c = 0; c < set.table.columns.columns(); ++c) columns.push_back(column_json(set, c));
+  if (set.info.shape.size() == 2 && set.info.shape[1] > columns.size())
+    json["columns_left_out"] = set.info.shape[1] - columns.size();
+  if (set.table.counts)
+    for (const auto& [value, count] : *set.table.counts) json["counts"][fmt::format("{}", value)] = count;
+  if (!set.classes.empty()) json["classes"] = set.classes;
+}
+
+// Every data set of a file, and what was learnt of /x and /y.
+class Description {
+ public:
+  Description(const h5::File& file, std::size_t threads) : file_(file), threads_(threads) { collect("", 0); }
+
+  [[nodiscard]] Json json() const {
+    Json json = {{"file", file_.name()}, {"kind", "data set"}, {"data_sets", sets_}};
+    const auto set = [&](const char* path) {
+      const auto found = described_.find(path);
+      return found == described_.end() ? nullptr : &found->second;
+    };
+    if (described_.empty()) return json;
+    const Verdict verdict = verdict_of(file_.name(), set("/x"), set("/y"));
+    Json& findings = json["verdict"] = Json::array();
+    for (const Finding& finding : verdict.findings) {
+      findings.push_back({{"about", finding.about}, {"kind", finding.kind}, {"text", finding.text}});
+      if (!finding.columns.empty()) findings.back()["columns"] = finding.columns;
     }
+    json["standardize"] = to_string(verdict.standardize);
     return json;
-  } catch (const DataError& error) {
-    return {{"path", path}, {"unreadable", error.what()}};
   }
-}
 
-void collect(const h5::File& file, const std::string& group, std::size_t depth, Json& sets) {
-  for (const std::string& name : file.children(group.empty() ? "/" : group)) {
-    const std::string path = group + "/" + name;
-    if (sets.size() >= kMostDatasets) return;
-    if (!file.exists(path) || !file.is_group(path))
-      sets.push_back(describe_set(file, path));  // of a link, it says that it is not followed
-    else if (depth < kDeepestGroup)
-      collect(file, path, depth + 1, sets);
+ private:
+  void collect(const std::string& group, std::size_t depth) {
+    for (const std::string& name : file_.children(group.empty() ? "/" : group)) {
+      const std::string path = group + "/" + name;
+      if (sets_.size() >= kMostDatasets) return;
+      if (!file_.exists(path) || !file_.is_group(path))
+        describe(path);  // of a link, it says that it is not followed
+      else if (depth < kDeepestGroup)
+        collect(path, depth + 1);
+    }
   }
-}
 
-std::string column_text(const Json& column) {
-  std::string text = fmt::format("  column {}", column["column"].dump());
-  if (column.contains("name")) text += fmt::format(" \"{}\"", column["name"].get<std::string>());
-  if (column["mean"].is_null())
-    text += ": no finite value";
-  else
-    text += fmt::format(": {:.6g} to {:.6g}, mean {:.6g}, deviation {:.6g}", column["min"].get<double>(),
-                        column["max"].get<double>(), column["mean"].get<double>(), column["deviation"].get<double>());
-  if (column.contains("not_finite")) text += fmt::format(", {} NaN or Inf", column["not_finite"].dump());
-  return text + "\n";
-}
-
-std::string counts_text(const Json& set) {
-  const Json classes = set.value("classes", Json::array());
-  std::string text;
-  for (const auto& [value, count] : set["counts"].items()) {
-    const std::size_t index = value.starts_with('-') ? classes.size() : std::stoull(value);
-    const std::string name = index < classes.size() ? fmt::format(" ({})", classes[index].get<std::string>()) : "";
-    text += fmt::format("  {}{}: {} rows\n", value, name, count.dump());
+  void describe(const std::string& path) {
+    try {
+      const h5::DatasetInfo info = file_.info(path);
+      Json json = storage_json(path, info);
+      if ((path == "/x" || path == "/y") && is_table(info)) add_statistics(described(path, info), json);
+      sets_.push_back(std::move(json));
+    } catch (const DataError& error) {
+      sets_.push_back({{"path", path}, {"unreadable", error.what()}});
+    }
   }
-  return text;
-}
 
-std::string set_text(const Json& set) {
-  if (set.contains("unreadable")) return fmt::format("{}\n", set["unreadable"].get<std::string>());
-  std::string text =
-      fmt::format("{}: ({}) {}", set["path"].get<std::string>(),
-                  fmt::join(set["shape"].get<std::vector<std::uint64_t>>(), ", "), set["type"].get<std::string>());
-  if (set.contains("chunk"))
-    text += fmt::format(", chunks of ({})", fmt::join(set["chunk"].get<std::vector<std::uint64_t>>(), ", "));
-  if (set.contains("filters"))
-    text += fmt::format(", {}", fmt::join(set["filters"].get<std::vector<std::string>>(), " and "));
-  text += fmt::format(", {} bytes\n", set["stored_bytes"].dump());
-  if (set.contains("columns"))
-    for (const Json& column : set["columns"]) text += column_text(column);
-  if (set.contains("columns_left_out")) text += fmt::format("  and {} columns more\n", set["columns_left_out"].dump());
-  if (set.contains("counts")) text += counts_text(set);
-  return text;
-}
+  const DescribedSet& described(const std::string& path, const h5::DatasetInfo& info) {
+    DescribedSet set{path, info, names_of(file_, path, "names"), {}, {}};
+    if (path == "/y") set.classes = names_of(file_, path, "classes");
+    const std::size_t most_counts = path == "/y" ? std::max(kMostClasses, set.classes.size()) : 0;
+    set.table = table_statistics(file_, path, {threads_, most_counts});
+    return described_.emplace(path, std::move(set)).first->second;
+  }
+
+  const h5::File& file_;
+  std::size_t threads_;
+  Json sets_ = Json::array();
+  std::map<std::string, DescribedSet> described_;
+};
 
 void require_finite(const h5::File& file, const std::string& path) {
   for_each_row(file, path, [&](std::uint64_t r, std::span<const double> row) {
@@ -206,17 +159,9 @@ void require_finite(const h5::File& file, const std::string& path) {
 
 }  // namespace
 
-Json describe_dataset(const std::string& path) {
+Json describe_dataset(const std::string& path, std::size_t threads) {
   const h5::File file = h5::File::open(path);
-  Json sets = Json::array();
-  collect(file, "", 0, sets);
-  return {{"file", path}, {"kind", "data set"}, {"data_sets", sets}};
-}
-
-std::string dataset_text(const Json& description) {
-  std::string text = fmt::format("{}: HDF5 data set file\n", description["file"].get<std::string>());
-  for (const Json& set : description["data_sets"]) text += set_text(set);
-  return text;
+  return Description(file, threads).json();
 }
 
 std::string verify_dataset(const std::string& path) {

@@ -10,9 +10,10 @@ namespace gradloom {
 nlohmann::ordered_json describe_checkpoint(const std::string& path);
 std::string checkpoint_text(const nlohmann::ordered_json& description);
 
-/// Every HDF5 data set's shape, type and storage; statistics of /x's columns and of /y, streamed. DataError where the
-/// file cannot be read.
-nlohmann::ordered_json describe_dataset(const std::string& path);
+/// Every HDF5 data set's shape, type and storage; statistics of the columns of /x and /y, streamed and the same for any
+/// number of threads; and what training on them needs. DataError where the file cannot be read.
+nlohmann::ordered_json describe_dataset(const std::string& path, std::size_t threads);
+/// Some columns and classes of those that there are, and a summary.
 std::string dataset_text(const nlohmann::ordered_json& description);
 
 /// Reads every row of /x and /y, and returns a line that says what the file is. DataError where `train` could not read

@@ -11,6 +11,7 @@
 #include "engine/checkpoint/description.hpp"
 #include "engine/checkpoint/format.hpp"
 #include "engine/checkpoint/store.hpp"
+#include "engine/core/parallel.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -48,7 +49,7 @@ std::string existing_file(const std::string& path) {
 
 }  // namespace
 
-std::string inspect(const std::string& path, bool json) {
+std::string inspect(const std::string& path, bool json, std::size_t threads) {
   const std::string file = existing_file(path);
   switch (kind_of(file)) {
     case Kind::kCheckpoint: {
@@ -56,7 +57,7 @@ std::string inspect(const std::string& path, bool json) {
       return json ? json_text(description) : checkpoint_text(description);
     }
     case Kind::kDataset: {
-      const nlohmann::ordered_json description = describe_dataset(file);
+      const nlohmann::ordered_json description = describe_dataset(file, threads > 0 ? threads : allowed_cores());
       return json ? json_text(description) : dataset_text(description);
     }
     case Kind::kForeign:

@@ -173,6 +173,13 @@ Run run_at(std::size_t first, std::size_t rows, std::span<const std::uint64_t> s
 
 }  // namespace
 
+void Statistics::append(const Statistics& next) {
+  for (const auto numbers :
+       {&Statistics::count, &Statistics::missing, &Statistics::infinite, &Statistics::min, &Statistics::max,
+        &Statistics::min_low, &Statistics::max_low, &Statistics::mean, &Statistics::deviation})
+    (this->*numbers).insert((this->*numbers).end(), (next.*numbers).begin(), (next.*numbers).end());
+}
+
 void ColumnMoments::merge(const ColumnMoments& next) {
   missing += next.missing;
   infinite += next.infinite;

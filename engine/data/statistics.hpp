@@ -28,6 +28,8 @@ struct Statistics {
   std::vector<double> deviation;  ///< of the population; exactly 0 where all values are equal
 
   [[nodiscard]] std::size_t columns() const { return count.size(); }
+  /// Adds the columns of `next` behind these.
+  void append(const Statistics& next);
 };
 
 /// Moments of the finite values of a column, or of some of its rows.
