@@ -13,21 +13,24 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kMostShown = 24;  // columns, or classes
 constexpr std::size_t kLongestName = 32;
 
-// A name as it can stand in a line on a terminal, shortened.
-std::string printable(const std::string& name) {
-  std::string text;
-  std::size_t characters = 0;
-  for (const char byte : name) {
-    const bool continues = (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;  // of a character in UTF-8
-    if (!continues && ++characters > kLongestName) return text + "...";
-    text += static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F ? '?' : byte;
-  }
+// What files say may hold anything: a line of text stays one.
+std::string in_one_line(std::string text) {
+  for (char& byte : text)
+    if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F) byte = '?';
   return text;
 }
 
+bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }  // in UTF-8
+
+std::string shortened(const std::string& name) {
+  std::size_t characters = 0;
+  for (std::size_t i = 0; i < name.size(); ++i)
+    if (!continues_character(name[i]) && ++characters > kLongestName) return in_one_line(name.substr(0, i)) + "...";
+  return in_one_line(name);
+}
+
 std::size_t width_of(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }));
+  return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
 }
 
 std::string number_text(const Json& number) {
@@ -38,7 +41,7 @@ std::string number_text(const Json& number) {
 using Row = std::array<std::string, 7>;
 
 Row column_row(const Json& column) {
-  const std::string name = column.contains("name") ? printable(column["name"].get<std::string>()) : "";
+  const std::string name = column.contains("name") ? shortened(column["name"].get<std::string>()) : "";
   return {column["column"].dump(),
           name,
           number_text(column["min"]),
@@ -114,7 +117,7 @@ std::string counts_text(const Json& set) {
     if (++shown > kMostShown) continue;
     const std::size_t index = value.starts_with('-') ? classes.size() : std::stoull(value);
     const std::string name =
-        index < classes.size() ? fmt::format(" ({})", printable(classes[index].get<std::string>())) : "";
+        index < classes.size() ? fmt::format(" ({})", shortened(classes[index].get<std::string>())) : "";
     text += fmt::format("  {}{}: {} rows, {:.3g} %\n", value, name, count.dump(), 100 * count.get<double>() / rows);
   }
   if (shown > kMostShown) text += fmt::format("  and {} values more; --json counts each\n", shown - kMostShown);
@@ -124,7 +127,7 @@ std::string counts_text(const Json& set) {
 std::string set_text(const Json& set) {
   if (set.contains("unreadable")) return fmt::format("{}\n", set["unreadable"].get<std::string>());
   std::string text =
-      fmt::format("{}: ({}) {}", printable(set["path"].get<std::string>()),
+      fmt::format("{}: ({}) {}", in_one_line(set["path"].get<std::string>()),
                   fmt::join(set["shape"].get<std::vector<std::uint64_t>>(), ", "), set["type"].get<std::string>());
   if (set.contains("chunk"))
     text += fmt::format(", chunks of ({})", fmt::join(set["chunk"].get<std::vector<std::uint64_t>>(), ", "));
@@ -139,7 +142,8 @@ std::string set_text(const Json& set) {
 std::string verdict_text(const Json& description) {
   std::string text = "verdict\n";
   for (const Json& finding : description["verdict"])
-    text += fmt::format("  {}: {}\n", finding["about"].get<std::string>(), finding["text"].get<std::string>());
+    text +=
+        fmt::format("  {}: {}\n", finding["about"].get<std::string>(), in_one_line(finding["text"].get<std::string>()));
   return text + fmt::format("  data.standardize = {}\n", description["standardize"].get<std::string>());
 }
 

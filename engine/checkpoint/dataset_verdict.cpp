@@ -57,9 +57,6 @@ bool is_binary(const DescribedSet& set, std::size_t c) {
 bool has_spread(const Statistics& s, std::size_t c) { return std::isfinite(s.deviation[c]) && s.deviation[c] > 0; }
 double rms(const Statistics& s, std::size_t c) { return std::hypot(s.mean[c], s.deviation[c]); }
 
-// ---- storage
-// ---------------------------------------------------------------------------------------------------------
-
 std::string repack(const std::string& file) {
   return fmt::format("`gradloom repack {} --output FILE` writes chunks of whole rows", file);
 }
@@ -81,9 +78,6 @@ void judge_layout(const std::string& file, const DescribedSet& set, Verdict& ver
     what = fmt::format("{}: to find and take so many takes longer than to read their bytes; {}", chunks, repack(file));
   if (!what.empty()) verdict.findings.push_back({set.path, "layout", what, {}});
 }
-
-// ---- values
-// ----------------------------------------------------------------------------------------------------------
 
 // How many of the rows: ", 3 of 100 rows", or of the column with the most.
 std::string most_in(const DescribedSet& set, const std::vector<std::size_t>& columns,
@@ -128,9 +122,6 @@ void judge_faults(const DescribedSet& set, Verdict& verdict) {
             set.path == "/y" ? "there is nothing to learn in it" : "it says nothing of any target and can be left out");
       });
 }
-
-// ---- scale
-// -----------------------------------------------------------------------------------------------------------
 
 // By range, the columns at one and nine tenths of all that vary: a few odd ones do not count among many.
 std::pair<std::size_t, std::size_t> narrow_and_wide(const Statistics& s, std::vector<std::size_t> columns) {
@@ -183,9 +174,6 @@ void judge_binary(const DescribedSet& set, Verdict& verdict) {
   if (!columns.empty())
     verdict.findings.push_back({set.path, "binary", "0 and 1 alone in " + listed(set, columns), columns});
 }
-
-// ---- classes
-// ---------------------------------------------------------------------------------------------------------
 
 using Counts = std::map<std::int64_t, std::uint64_t>;
 

@@ -12,7 +12,6 @@
 namespace gradloom {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kStrip = 32;  // columns at a time: their rows are still in the first cache in the second pass
 constexpr std::size_t kNarrow = kStrip / 2;  // columns of sets of which several rows are taken as one
 

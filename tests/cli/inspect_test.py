@@ -148,6 +148,15 @@ class Statistics(CliTest):
         self.assertIn("and 980 columns more", text)
         self.assertIn("  all 1000: ", text)
 
+    def test_names_stay_in_their_line(self):
+        name = b"income\n\x1b[31m " + 40 * "\u00fc".encode()
+        with h5py.File(self.folder / "data.h5", "w") as file:
+            file.create_dataset("x", data=[[np.nan], [1.0]]).attrs["names"] = np.array([name])
+        text, _ = self.run_program("inspect", "data.h5")
+        self.assertIn("  income??[31m " + 19 * "\u00fc" + "...  ", text)
+        self.assertNotIn("\x1b", text)
+        self.assertEqual(len(text.splitlines()), 7)
+
     def test_nothing_and_next_to_nothing(self):
         self.write_data(x=np.ones((0, 3)), y=np.ones((0, 1)))
         sets, whole = self.inspect()
