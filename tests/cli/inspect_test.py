@@ -155,7 +155,7 @@ class Statistics(CliTest):
         text, _ = self.run_program("inspect", "data.h5")
         self.assertIn("  income??[31m " + 19 * "\u00fc" + "...  ", text)
         self.assertNotIn("\x1b", text)
-        self.assertEqual(len(text.splitlines()), 7)
+        self.assertEqual(len(text.splitlines()), 8)
 
     def test_nothing_and_next_to_nothing(self):
         self.write_data(x=np.ones((0, 3)), y=np.ones((0, 1)))
