@@ -13,7 +13,9 @@ enum class RandomUse : std::uint32_t {
   kImportSplit = 4,
   kGenerator = 5,
   kDropoutKey = 6,
-  kDropout = 7
+  kDropout = 7,
+  kBlockShuffle = 8,
+  kWindowShuffle = 9
 };
 
 /// Counter-based random numbers: a pure function of (seed, use, stream, counter), the same on every machine and for

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "engine/core/random.hpp"
-
 namespace gradloom {
 namespace {
 
@@ -24,13 +22,13 @@ std::uint64_t root_rounded_up(std::uint64_t size) {
 
 }  // namespace
 
-KeyedPermutation::KeyedPermutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch) {
+KeyedPermutation::KeyedPermutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch, RandomUse use) {
   network_.size = size;
   network_.low_size = root_rounded_up(size);
   network_.high_size = (size + network_.low_size - 1) / network_.low_size;
   network_.rounds = rounds_for(size);
   // One counter-based stream for all epochs: epoch e owns the counters [e * kMostRounds, (e + 1) * kMostRounds).
-  const CounterRandom random(seed, RandomUse::kShuffle);
+  const CounterRandom random(seed, use);
   for (int i = 0; i < network_.rounds; ++i) {
     const auto words = random.words(epoch * FeistelNetwork::kMostRounds + i);
     network_.multiplier[i] = words[0] | 1;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/core/random.hpp"
 #include "engine/linalg/feistel.hpp"
 
 namespace gradloom {
@@ -12,8 +13,8 @@ namespace gradloom {
 /// size's root. Constant after construction.
 class KeyedPermutation {
  public:
-  /// 0 < size < 2^63.
-  KeyedPermutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch);
+  /// 0 < size < 2^63. `use` keeps permutations of different things apart.
+  KeyedPermutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch, RandomUse use = RandomUse::kShuffle);
 
   [[nodiscard]] std::uint64_t size() const { return network_.size; }
   /// The element at `position` < size().
