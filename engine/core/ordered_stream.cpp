@@ -25,13 +25,16 @@ class Stream {
  public:
   Stream(std::size_t slots, const StreamStages& stages) : stages_(stages), slots_(slots) {}
 
+  struct Duties {
+    bool reads = true, writes = true;
+  };
   /// What each thread does until the stream has ended.
-  void serve() {
+  void serve(Duties duties) {
     std::unique_lock lock(mutex_);
     while (!over()) {
-      if (may_write())
+      if (duties.writes && may_write())
         write_next(lock);
-      else if (may_read())
+      else if (duties.reads && may_read())
         read_next(lock);
       else
         changed_.wait(lock);
@@ -109,11 +112,12 @@ void run_in_order(std::size_t threads, const StreamStages& stages) {
   {
     std::vector<std::jthread> others;
     try {
-      while (others.size() + 1 < threads) others.emplace_back([&] { stream.serve(); });
+      const Stream::Duties duties{true, !stages.caller_writes};
+      while (others.size() + 1 < threads) others.emplace_back([&, duties] { stream.serve(duties); });
     } catch (const std::system_error&) {
       // The system gives no more threads: those that are there do the work.
     }
-    stream.serve();
+    stream.serve({!stages.caller_writes || others.empty(), true});
   }
   stream.rethrow();
 }

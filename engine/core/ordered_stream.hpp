@@ -10,6 +10,7 @@ struct StreamStages {
   std::function<bool(std::size_t slot)> read;   ///< the next item, one at a time; false: there is none
   std::function<void(std::size_t slot)> work;   ///< several items at once
   std::function<void(std::size_t slot)> write;  ///< one item at a time, in the order of reading
+  bool caller_writes = false;  ///< the calling thread alone writes, and does nothing else where there are others
 };
 
 /// Slots that `threads` threads need to keep each other busy: so many items are in memory.

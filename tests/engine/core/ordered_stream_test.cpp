@@ -3,6 +3,7 @@
 #include <atomic>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -20,7 +21,9 @@ struct Squares {
   int items = 200;
   int read_fails = kNever, work_fails = kNever, write_fails = kNever;
   std::vector<int> written = {};
+  bool caller_writes = false;
   std::atomic<bool> overlapped = false;  ///< reads with reads, or writes with writes
+  bool others_wrote = false;
 
   void run(std::size_t threads) {
     struct Slot {
@@ -29,7 +32,9 @@ struct Squares {
     std::vector<Slot> slots(stream_slots(threads));
     std::atomic<int> reading = 0, writing = 0;
     int next = 0;
+    const auto caller = std::this_thread::get_id();
     StreamStages stages;
+    stages.caller_writes = caller_writes;
     stages.read = [&](std::size_t i) {
       if (++reading != 1) overlapped = true;
       slots[i].item = next++;
@@ -47,6 +52,7 @@ struct Squares {
     stages.write = [&](std::size_t i) {
       if (++writing != 1) overlapped = true;
       if (slots[i].item == write_fails) throw std::runtime_error("write");
+      others_wrote = others_wrote || std::this_thread::get_id() != caller;
       written.push_back(slots[i].square);
       --writing;
     };
@@ -69,6 +75,18 @@ TEST_CASE("a stream is written in the order of reading, by any number of threads
       squares.run(threads);
       CHECK(squares.wrote_first(items));
     }
+  }
+}
+
+TEST_CASE("a stream can be written by the calling thread alone", "[threads]") {
+  for (const std::size_t threads : {1, 2, 5}) {
+    Squares squares{.caller_writes = true};
+    squares.run(threads);
+    CHECK(squares.wrote_first(200));
+    CHECK_FALSE(squares.others_wrote);
+    Squares failing{.work_fails = 90, .caller_writes = true};
+    CHECK(message_of<std::runtime_error>([&] { failing.run(threads); }) == "work 90");
+    CHECK(failing.wrote_first(90));
   }
 }
 
