@@ -10,8 +10,9 @@ find_package(OpenBLASPthread REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(GRADLOOM_HWY REQUIRED QUIET IMPORTED_TARGET libhwy)
 pkg_check_modules(GRADLOOM_XXHASH REQUIRED QUIET IMPORTED_TARGET libxxhash)
+pkg_check_modules(GRADLOOM_DEFLATE REQUIRED QUIET IMPORTED_TARGET libdeflate)
 pkg_check_modules(GRADLOOM_ZIP REQUIRED QUIET IMPORTED_TARGET libzip)
 
 set(GRADLOOM_LIBRARIES
   Threads::Threads TBB::tbb OpenBLAS::pthread Boost::program_options fmt::fmt ZLIB::ZLIB SerialHDF5::hdf5
-  PkgConfig::GRADLOOM_HWY PkgConfig::GRADLOOM_XXHASH PkgConfig::GRADLOOM_ZIP)
+  PkgConfig::GRADLOOM_HWY PkgConfig::GRADLOOM_XXHASH PkgConfig::GRADLOOM_DEFLATE PkgConfig::GRADLOOM_ZIP)

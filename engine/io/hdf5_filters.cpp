@@ -1,11 +1,11 @@
 #include "engine/io/hdf5_filters.hpp"
 
 #include <fmt/format.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
+#include <memory>
 
 namespace gradloom::h5 {
 namespace {
@@ -14,30 +14,24 @@ constexpr std::size_t kChecksumBytes = 4;
 
 bool applied(std::uint32_t skipped, std::size_t filter) { return filter >= 32 || (skipped >> filter & 1U) == 0; }
 
-// Inflates to exactly out.size() bytes, taken piecewise: zlib counts in 32 bits.
+// libdeflate takes half the time of zlib, and whole chunks are at hand.
 Buffer inflated(const Buffer& packed, std::size_t size) {
-  constexpr std::size_t kPiece = std::numeric_limits<uInt>::max();
+  const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> inflater(
+      libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
+  if (!inflater) throw Unreadable("there is no memory to inflate it");
   Buffer out(size);
-  z_stream stream{};
-  if (inflateInit(&stream) != Z_OK) throw Unreadable("zlib has no memory");
-  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, inflateEnd);
-  // zlib takes a pointer to mutable bytes but only reads them.
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  std::size_t in_left = packed.size();
-  std::size_t out_left = size;
-  int status = Z_OK;
-  while (status == Z_OK) {
-    if (stream.avail_in == 0) in_left -= stream.avail_in = static_cast<uInt>(std::min(in_left, kPiece));
-    if (stream.avail_out == 0) out_left -= stream.avail_out = static_cast<uInt>(std::min(out_left, kPiece));
-    status = inflate(&stream, Z_NO_FLUSH);
+  std::size_t used = 0;  // bytes behind the stream mean nothing, as to the library
+  switch (
+      libdeflate_zlib_decompress_ex(inflater.get(), packed.data(), packed.size(), out.data(), size, &used, nullptr)) {
+    case LIBDEFLATE_SUCCESS:
+      return out;
+    case LIBDEFLATE_INSUFFICIENT_SPACE:
+      throw Unreadable(fmt::format("a chunk inflates to more than its {} bytes", size));
+    case LIBDEFLATE_SHORT_OUTPUT:
+      throw Unreadable(fmt::format("a chunk inflates to fewer than its {} bytes", size));
+    default:
+      throw Unreadable("a chunk cannot be inflated: its compressed bytes are damaged");
   }
-  if (status == Z_BUF_ERROR && stream.avail_out == 0)
-    throw Unreadable(fmt::format("a chunk inflates to more than its {} bytes", size));
-  if (status != Z_STREAM_END) throw Unreadable("a chunk cannot be inflated: its compressed bytes are damaged");
-  if (stream.avail_out != 0 || out_left != 0)
-    throw Unreadable(fmt::format("a chunk inflates to fewer than its {} bytes", size));
-  return out;
 }
 
 // Byte k of all elements stands together. A size that the compiler knows lets it use vectors.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <hwy/highway.h>
+#include <libdeflate.h>
 #include <xxhash.h>
 #include <zlib.h>
 
@@ -40,11 +41,12 @@ std::string version_report() {
   text += fmt::format("compiler: {}\n", compiler());
   text += fmt::format("BLAS: {}, core type {}\n", blas.version, blas.core_type);
   text += fmt::format("instruction set: {}\n", instruction_set());
-  text +=
-      fmt::format("libraries: {}, {}, {}, zlib {}, {}, Highway {}.{}.{}, xxHash {}, fmt {}, nlohmann-json {}.{}.{}\n",
-                  tbb_version(), h5::version(), boost_version(), zlibVersion(), libzip_version(), HWY_MAJOR, HWY_MINOR,
-                  HWY_PATCH, dotted(XXH_versionNumber()), dotted(FMT_VERSION), NLOHMANN_JSON_VERSION_MAJOR,
-                  NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH);
+  text += fmt::format(
+      "libraries: {}, {}, {}, zlib {}, libdeflate {}, {}, Highway {}.{}.{}, xxHash {}, fmt {}, nlohmann-json "
+      "{}.{}.{}\n",
+      tbb_version(), h5::version(), boost_version(), zlibVersion(), LIBDEFLATE_VERSION_STRING, libzip_version(),
+      HWY_MAJOR, HWY_MINOR, HWY_PATCH, dotted(XXH_versionNumber()), dotted(FMT_VERSION), NLOHMANN_JSON_VERSION_MAJOR,
+      NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH);
   return text;
 }
 

@@ -37,6 +37,7 @@ HOMES = {
     r"hwy/.*": r"engine/(linalg/|report/version\.cpp$)",
     r"xxh(3|ash)\.h": r"engine/(checkpoint/|report/version\.cpp$)",
     r"zip(conf)?\.h": r"engine/io/npz\.cpp$",
+    r"libdeflate\.h": r"engine/(io/hdf5_filters\.cpp|report/version\.cpp)$",
     r"zlib\.h": r"engine/((io|data)/|report/version\.cpp$)",
     r"nlohmann/.*": r"engine/",
     r"fmt/.*": r"(engine|apps)/",
