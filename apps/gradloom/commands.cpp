@@ -1,8 +1,11 @@
 #include "apps/gradloom/commands.hpp"
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <cstdio>
 
+#include "gradloom/config.hpp"
 #include "gradloom/errors.hpp"
 #include "gradloom/import.hpp"
 
@@ -38,3 +41,21 @@ std::size_t threads_of(const Arguments& arguments) {
 }
 
 OptionSpec threads_option() { return {"threads", "N", "threads; all cores allowed to the process by default"}; }
+
+gradloom::EvaluationOptions evaluation_options_of(const Arguments& arguments) {
+  gradloom::EvaluationOptions options;
+  options.threads = threads_of(arguments);
+  if (const auto text = arguments.value("memory")) {
+    const auto bytes = gradloom::parse_size(*text);
+    if (!bytes || *bytes == 0)
+      arguments.refuse(fmt::format("--memory {}: must be bytes, such as 512MiB, 2GiB or 1000000", *text));
+    options.memory = *bytes;
+  }
+  return options;
+}
+
+OptionSpec memory_option() {
+  return {"memory", "SIZE",
+          "bytes that the data may take, such as 512MiB: larger sets are streamed; a quarter of the "
+          "RAM by default"};
+}

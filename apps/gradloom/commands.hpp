@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "apps/gradloom/command_line.hpp"
+#include "gradloom/evaluation.hpp"
 
 /// A command of the program. `run` returns the exit code, or throws what main prints.
 struct Command {
@@ -28,9 +29,13 @@ const std::vector<Command>& commands();
 /// Writes to standard output. FileError where that fails (a full disk, a closed descriptor).
 void print(const std::string& text);
 
-/// From here on SIGINT and SIGTERM take the unfinished outputs of import and generate with them.
+/// From here on SIGINT and SIGTERM take the unfinished outputs of import, generate and predict with them.
 void remove_outputs_on_signals();
 
 /// `--threads` of commands that have it; 0 where it is absent: all cores allowed to the process.
 std::size_t threads_of(const Arguments& arguments);
 OptionSpec threads_option();
+
+/// `--threads` and `--memory` of commands that use a model.
+gradloom::EvaluationOptions evaluation_options_of(const Arguments& arguments);
+OptionSpec memory_option();

@@ -35,7 +35,7 @@ std::string as_lines(const gradloom::Metrics& metrics) {
 
 int run(const Arguments& arguments) {
   const auto& names = arguments.positionals();
-  const gradloom::Metrics metrics = gradloom::evaluate(names[0], names[1], threads_of(arguments));
+  const gradloom::Metrics metrics = gradloom::evaluate(names[0], names[1], evaluation_options_of(arguments));
   print(arguments.has("json") ? as_json(metrics) : as_lines(metrics));
   return 0;
 }
@@ -47,7 +47,7 @@ Command evaluate_command() {
       {"evaluate",
        {"CHECKPOINT", "DATA"},
        "Prints loss and metrics of a model on a data set.",
-       {{"json", "", "print a JSON object"}, threads_option()},
+       {{"json", "", "print a JSON object"}, threads_option(), memory_option()},
        false,
        "CHECKPOINT is a checkpoint file, or a run folder: then its best checkpoint, else its newest. DATA is a data\n"
        "set file; several, or a glob, in quotes.\n"},

@@ -193,12 +193,14 @@ Progress read_progress(const Reader& in) {
   progress.seed = whole("seed");
   progress.samples_seen = whole("samples_seen");
   progress.training_rows = whole("training_rows");
+  const auto optional = [&](const char* name) { return in.file.uint_attribute(paths::kProgress, name).value_or(0); };
+  progress.window = {optional("block_rows"), optional("window_blocks")};  // sets in memory have none
   progress.epoch_loss_sum = number("epoch_loss_sum");
   progress.epoch_samples = whole("epoch_samples");
   progress.best = read_best(in);
   progress.patience_score = number("patience_score");
   progress.patience_used = whole("patience_used");
-  progress.rollbacks = in.file.uint_attribute(paths::kProgress, "rollbacks").value_or(0);  // older files have none
+  progress.rollbacks = optional("rollbacks");  // older files have none
   progress.learning_rate = number("learning_rate");
   return progress;
 }

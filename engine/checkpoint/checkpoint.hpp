@@ -7,6 +7,7 @@
 
 #include "engine/checkpoint/environment.hpp"
 #include "engine/data/prepare.hpp"
+#include "engine/data/stream_window.hpp"
 #include "engine/nn/layout.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
@@ -28,6 +29,7 @@ struct Progress {
   std::uint64_t seed = 0;
   std::uint64_t samples_seen = 0;
   std::uint64_t training_rows = 0;  ///< rows of the training set, held-out ones left out: must agree at a resume
+  StreamWindow window;              ///< how they are streamed, which decides their order
   double epoch_loss_sum = 0;        ///< of the epoch under way: loss of each step times its rows
   std::uint64_t epoch_samples = 0;  ///< rows behind epoch_loss_sum
   std::vector<BestEpoch> best;      ///< the best epochs so far, best first, at most max(1, checkpoint.keep-best)

@@ -60,6 +60,10 @@ void write_progress(h5::File& file, const Progress& progress) {
   attribute("seed", progress.seed);
   attribute("samples_seen", progress.samples_seen);
   attribute("training_rows", progress.training_rows);
+  if (progress.window != StreamWindow{}) {
+    attribute("block_rows", progress.window.block_rows);
+    attribute("window_blocks", progress.window.blocks);
+  }
   attribute("epoch_loss_sum", progress.epoch_loss_sum);
   attribute("epoch_samples", progress.epoch_samples);
   attribute("patience_score", progress.patience_score);

@@ -48,12 +48,16 @@ void add_data(Rows& rows) {
   rows.push_back(choice_option<Standardize>(
       {"data.standardize", "What is brought to mean 0 and deviation 1, by the training rows."},
       GRADLOOM_MEMBER(data.standardize)));
-  rows.push_back(
-      choice_option<Shuffle>({"data.shuffle", "Order of the rows in an epoch."}, GRADLOOM_MEMBER(data.shuffle)));
-  rows.push_back(
-      or_auto(GRADLOOM_MEMBER(data.memory),
-              size_option({"data.memory", "Bytes that the data may take; auto is a quarter of the RAM.", kFree},
-                          GRADLOOM_MEMBER(data.memory))));
+  rows.push_back(choice_option<Shuffle>(
+      {"data.shuffle",
+       "Order of the rows in an epoch; what does not fit into data.memory is streamed, and full is window then: "
+       "rows from all over the set are mixed, as many as memory holds at once."},
+      GRADLOOM_MEMBER(data.shuffle)));
+  rows.push_back(or_auto(
+      GRADLOOM_MEMBER(data.memory),
+      size_option({"data.memory",
+                   "Bytes that the data may take: larger sets are streamed; auto is a quarter of the RAM.", kFree},
+                  GRADLOOM_MEMBER(data.memory))));
   rows.push_back(or_word("auto", GRADLOOM_MEMBER(data.prefetch), [](auto member) {
     return integer_option({"data.prefetch",
                            "Groups of minibatches gathered ahead by a thread beside the steps; 0 leaves it to their "

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "gradloom/config.hpp"
+
 /// Texts of config values, and back. Every parser takes the whole text or gives nothing; none depends on the locale.
 namespace gradloom {
 
@@ -15,9 +17,7 @@ std::optional<std::uint64_t> parse_integer(std::string_view text);
 std::optional<double> parse_real(std::string_view text);
 std::string format_real(double value);
 
-/// Bytes: "1000000", "512MiB", "2GiB", "10GB" (KiB.. count 1024, KB.. count 1000). Written with the largest binary
-/// unit that divides it.
-std::optional<std::uint64_t> parse_size(std::string_view text);
+/// As parse_size reads it, with the largest binary unit that divides it.
 std::string format_size(std::uint64_t bytes);
 
 std::optional<bool> parse_boolean(std::string_view text);

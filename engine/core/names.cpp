@@ -61,7 +61,8 @@ struct Names<Standardize> {
 
 template <>
 struct Names<Shuffle> {
-  static constexpr Table<Shuffle, 2> kTable = {{{Shuffle::kFull, "full"}, {Shuffle::kNone, "none"}}};
+  static constexpr Table<Shuffle, 3> kTable = {
+      {{Shuffle::kFull, "full"}, {Shuffle::kWindow, "window"}, {Shuffle::kNone, "none"}}};
 };
 
 template <>

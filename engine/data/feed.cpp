@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/data/gather.hpp"
+#include "engine/data/memory_rows.hpp"
 
 namespace gradloom {
 namespace {
@@ -17,15 +17,14 @@ constexpr std::uint64_t kBytesAhead = 16 << 20;
 constexpr std::uint64_t kPieceBytes = 16 << 10;
 
 template <class T>
-std::uint64_t row_bytes(const Dataset<T>& data) {
-  return (data.x.cols() + data.y.cols()) * sizeof(T);
+std::uint64_t row_bytes(const EpochRows<T>& rows) {
+  return (rows.features() + rows.targets()) * sizeof(T);
 }
 
 }  // namespace
 
 FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOptions& options) {
   FeedPlan plan;
-  if (options.shuffle == Shuffle::kNone || options.batch_size >= rows) return plan;
   const std::uint64_t bytes_a_row = row_bytes + sizeof(std::uint64_t);  // with its number
   const std::uint64_t group_rows = std::min(kGroupRows, kGroupBytes / bytes_a_row);
   plan.steps = std::max<std::uint64_t>(1, group_rows / options.batch_size);
@@ -38,17 +37,27 @@ FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOption
 
 template <class T>
 MinibatchFeed<T>::MinibatchFeed(const Dataset<T>& data, const FeedOptions& options)
-    : data_(data),
+    : MinibatchFeed(&data, std::make_unique<MemoryRows<T>>(data, options.seed), options) {}
+
+template <class T>
+MinibatchFeed<T>::MinibatchFeed(std::unique_ptr<EpochRows<T>> rows, const FeedOptions& options)
+    : MinibatchFeed(nullptr, std::move(rows), options) {}
+
+template <class T>
+MinibatchFeed<T>::MinibatchFeed(const Dataset<T>* data, std::unique_ptr<EpochRows<T>> rows, const FeedOptions& options)
+    : data_(data != nullptr && (options.shuffle == Shuffle::kNone || options.batch_size >= data->rows()) ? data
+                                                                                                         : nullptr),
+      rows_(std::move(rows)),
       options_(options),
-      steps_per_epoch_((data.rows() + options.batch_size - 1) / options.batch_size),
-      plan_(plan_feed(data.rows(), row_bytes(data), options)),
-      piece_rows_(std::max<std::uint64_t>(1, kPieceBytes / row_bytes(data))),
+      steps_per_epoch_((rows_->rows() + options.batch_size - 1) / options.batch_size),
+      plan_(data_ != nullptr ? FeedPlan{} : plan_feed(rows_->rows(), row_bytes(*rows_), options)),
+      piece_rows_(std::max<std::uint64_t>(1, kPieceBytes / row_bytes(*rows_))),
       position_{options.first_epoch, options.first_epoch_step},
       gather_position_(position_),
       ring_(plan_.groups) {
   for (Group& group : ring_) {
-    group.x = Matrix<T>(plan_.rows, data_.x.cols());
-    group.y = Matrix<T>(plan_.rows, data_.y.cols());
+    group.x = Matrix<T>(plan_.rows, rows_->features());
+    group.y = Matrix<T>(plan_.rows, rows_->targets());
     group.numbers.resize(plan_.rows);
   }
   if (plan_.groups > 1) thread_ = std::thread([this] { gather_ahead(); });
@@ -65,7 +74,7 @@ MinibatchFeed<T>::~MinibatchFeed() {
 
 template <class T>
 std::size_t MinibatchFeed<T>::rows_at(std::uint64_t step) const {
-  return std::min<std::uint64_t>(options_.batch_size, data_.rows() - step * options_.batch_size);
+  return std::min<std::uint64_t>(options_.batch_size, rows_->rows() - step * options_.batch_size);
 }
 
 template <class T>
@@ -75,10 +84,10 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
   const Position at = position_;
   ++position_.step;
   const std::size_t rows = rows_at(at.step);
-  if (plan_.groups == 0) {
+  if (data_ != nullptr) {
     const std::size_t first = at.step * options_.batch_size;
-    return Minibatch<T>{data_.x.view().row_range(first, rows), data_.y.view().row_range(first, rows), at.epoch, at.step,
-                        RowNumbers{first, nullptr}};
+    return Minibatch<T>{data_->x.view().row_range(first, rows), data_->y.view().row_range(first, rows), at.epoch,
+                        at.step, RowNumbers{first, nullptr}};
   }
   if (current_ == nullptr || current_->epoch != at.epoch || at.step >= current_->first_step + current_->steps)
     advance_group();
@@ -87,43 +96,54 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
                       at.epoch, at.step, RowNumbers{0, current_->numbers.data() + in_group}};
 }
 
-// The group of the minibatches from gather_position_ on, as many as it holds and the epoch has.
+// The minibatches from gather_position_ on, as many as a group holds and the epoch has.
 template <class T>
-void MinibatchFeed<T>::begin_next(Group& group) {
+void MinibatchFeed<T>::gather_next(Group& group) {
   const Position at = gather_position_;
-  if (!group.order || group.epoch != at.epoch) group.order.emplace(data_.rows(), options_.seed, at.epoch);
+  const std::uint64_t first = at.step * options_.batch_size;
   group.epoch = at.epoch;
   group.first_step = at.step;
   group.steps = std::min(plan_.steps, steps_per_epoch_ - at.step);
-  group.rows = std::min(group.steps * options_.batch_size, data_.rows() - at.step * options_.batch_size);
+  const std::uint64_t rows = std::min(group.steps * options_.batch_size, rows_->rows() - first);
   const std::uint64_t next = at.step + group.steps;
   gather_position_ = next == steps_per_epoch_ ? Position{at.epoch + 1, 0} : Position{at.epoch, next};
+  const std::uint64_t most = rows_->most_at_once();
+  for (std::uint64_t done = 0; done < rows; done += most) {
+    const std::uint64_t part = std::min(most, rows - done);
+    rows_->require(at.epoch, first + done, part);
+    if (plan_.groups > 1)  // then this is the gathering thread
+      gather_part(group, done, part);
+    else
+      gather_together(group, done, part);
+  }
 }
 
 // Rows [first, first + rows) of the group.
 template <class T>
-void MinibatchFeed<T>::gather(Group& group, std::uint64_t first, std::uint64_t rows) const {
-  const std::span<std::uint64_t> numbers = std::span(group.numbers).subspan(first, rows);
-  group.order->fill(group.first_step * options_.batch_size + first, numbers);
-  gather_rows<T>(data_.x.view(), data_.y.view(), numbers, group.x.view().row_range(first, rows),
-                 group.y.view().row_range(first, rows));
+void MinibatchFeed<T>::gather_part(Group& group, std::uint64_t first, std::uint64_t rows) {
+  rows_->gather(group.first_step * options_.batch_size + first, std::span(group.numbers).subspan(first, rows),
+                group.x.view().row_range(first, rows), group.y.view().row_range(first, rows));
 }
 
 template <class T>
-void MinibatchFeed<T>::gather_together(Group& group) const {
-  const std::uint64_t pieces = (group.rows + piece_rows_ - 1) / piece_rows_;
-  if (options_.arena == nullptr || pieces == 1) return gather(group, 0, group.rows);
-  options_.arena->for_each(pieces, [this, &group](std::size_t p) {
-    const std::uint64_t first = p * piece_rows_;
-    gather(group, first, std::min(piece_rows_, group.rows - first));
+void MinibatchFeed<T>::gather_together(Group& group, std::uint64_t first, std::uint64_t rows) {
+  const std::uint64_t pieces = (rows + piece_rows_ - 1) / piece_rows_;
+  if (options_.arena == nullptr || pieces == 1) return gather_part(group, first, rows);
+  const struct {
+    MinibatchFeed* feed;
+    Group* group;
+    std::uint64_t first, rows;
+  } work{this, &group, first, rows};
+  options_.arena->for_each(pieces, [&work](std::size_t p) {  // one reference: no memory is asked for
+    const std::uint64_t done = p * work.feed->piece_rows_;
+    work.feed->gather_part(*work.group, work.first + done, std::min(work.feed->piece_rows_, work.rows - done));
   });
 }
 
 template <class T>
 void MinibatchFeed<T>::advance_group() {
   if (!thread_.joinable()) {
-    begin_next(ring_.front());
-    gather_together(ring_.front());
+    gather_next(ring_.front());
     current_ = &ring_.front();
     return;
   }
@@ -135,6 +155,7 @@ void MinibatchFeed<T>::advance_group() {
   ++taken_;
   current_ = &ring_[next_slot_];
   next_slot_ = (next_slot_ + 1) % ring_.size();
+  if (current_->error) std::rethrow_exception(current_->error);
 }
 
 // False where the feed is being destroyed.
@@ -153,11 +174,16 @@ void MinibatchFeed<T>::gather_ahead() {
   std::size_t slot = 0;
   for (std::uint32_t gathered = 0; gather_position_.epoch < options_.epochs;) {
     if (!wait_for_room(gathered)) return;
-    begin_next(ring_[slot]);
-    gather(ring_[slot], 0, ring_[slot].rows);
+    Group& group = ring_[slot];
+    try {
+      gather_next(group);
+    } catch (...) {
+      group.error = std::current_exception();
+    }
     slot = (slot + 1) % ring_.size();
     gathered_ = ++gathered;
     gathered_.notify_one();
+    if (group.error) return;
   }
 }
 
@@ -165,7 +191,7 @@ template <class T>
 std::vector<std::uint64_t> MinibatchFeed<T>::source_rows(const Minibatch<T>& minibatch, std::size_t most) const {
   std::vector<std::uint64_t> rows;
   for (std::size_t i = 0; i < std::min(most, minibatch.rows()); ++i)
-    rows.push_back(data_.source_row(minibatch.numbers[i]));
+    rows.push_back(rows_->source_row(minibatch.numbers[i]));
   return rows;
 }
 

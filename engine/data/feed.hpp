@@ -2,13 +2,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "engine/core/parallel.hpp"
 #include "engine/core/row_numbers.hpp"
-#include "engine/data/sampler.hpp"
+#include "engine/data/epoch_rows.hpp"
 #include "gradloom/dataset.hpp"
 #include "gradloom/options.hpp"
 
@@ -43,30 +45,34 @@ struct FeedPlan {
   std::uint64_t bytes = 0;   ///< of all groups
 };
 
-/// The plan for a set of `rows` rows of `row_bytes` bytes, targets included. Groups gathered ahead take at most 16 MiB:
-/// where minibatches are larger there are fewer ahead, down to none.
+/// The plan for a set of `rows` rows of `row_bytes` bytes, targets included.
+/// Groups gathered ahead take at most 16 MiB: where minibatches are larger there are fewer ahead, down to none.
 FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOptions& options);
 
-/// Hands out the minibatches of a data set in memory, in an order that is a function of (seed, epoch) alone. The last
-/// minibatch of an epoch holds the rows that are left.
+/// Hands out the minibatches of a training set, epoch after epoch. The last minibatch of an epoch holds the rows that
+/// are left.
 ///
-/// With shuffle `none`, and where one minibatch holds the whole set, minibatches are views of the data set. Otherwise
-/// rows are gathered into groups of consecutive minibatches by a thread that runs beside the steps, into a ring of
-/// groups that are allocated once. Nobody takes a lock: the ring is two counters, and a thread sleeps only where the
-/// other one is a whole ring behind or ahead. Where no core is free for such a thread, it would only keep one of the
-/// steps' waiting: then groups_ahead is better 0, and all threads of the steps gather a group when it is asked for.
+/// Of a data set in memory, with shuffle `none` and where one minibatch holds the whole set, minibatches are views.
+/// Otherwise rows are gathered into groups of consecutive minibatches by a thread that runs beside the steps, into a
+/// ring of groups that are allocated once. Nobody takes a lock: the ring is two counters, and a thread sleeps only
+/// where the other one is a whole ring behind or ahead. Where no core is free for such a thread, it would only keep one
+/// of the steps' waiting: then groups_ahead is better 0, and all threads of the steps gather a group when it is asked
+/// for.
 template <class T>
 class MinibatchFeed {
  public:
   /// `data` must outlive the feed and stay unchanged.
   MinibatchFeed(const Dataset<T>& data, const FeedOptions& options);
+  /// options.shuffle is not looked at: `rows` have an order.
+  MinibatchFeed(std::unique_ptr<EpochRows<T>> rows, const FeedOptions& options);
   ~MinibatchFeed();
   MinibatchFeed(const MinibatchFeed&) = delete;
   MinibatchFeed& operator=(const MinibatchFeed&) = delete;
 
   [[nodiscard]] std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
 
-  /// The next minibatch; nothing after the last epoch. Called from one thread. Allocates nothing.
+  /// The next minibatch; nothing after the last epoch. Called from one thread. Allocates nothing. Throws what reading
+  /// its rows threw, whoever read them.
   std::optional<Minibatch<T>> next();
 
   /// Source rows of a minibatch, in its order (for messages): at most `most` of them.
@@ -77,27 +83,28 @@ class MinibatchFeed {
     Matrix<T> x, y;
     std::vector<std::uint64_t> numbers;  ///< (x.rows())
     std::uint64_t epoch = 0, first_step = 0, steps = 0;
-    std::uint64_t rows = 0;
-    std::optional<KeyedPermutation> order;  ///< of its epoch
+    std::exception_ptr error;  ///< why there is no such group
   };
   struct Position {
     std::uint64_t epoch = 0, step = 0;
   };
 
+  MinibatchFeed(const Dataset<T>* data, std::unique_ptr<EpochRows<T>> rows, const FeedOptions& options);
   [[nodiscard]] std::size_t rows_at(std::uint64_t step) const;
-  void begin_next(Group& group);
-  void gather(Group& group, std::uint64_t first, std::uint64_t rows) const;
-  void gather_together(Group& group) const;
+  void gather_next(Group& group);
+  void gather_part(Group& group, std::uint64_t first, std::uint64_t rows);
+  void gather_together(Group& group, std::uint64_t first, std::uint64_t rows);
   void advance_group();
   void gather_ahead();
   bool wait_for_room(std::uint32_t gathered) const;
 
   // Constant after construction.
-  const Dataset<T>& data_;
+  const Dataset<T>* const data_;  ///< where minibatches may be views of it
+  const std::unique_ptr<EpochRows<T>> rows_;
   const FeedOptions options_;
   const std::uint64_t steps_per_epoch_;
   const FeedPlan plan_;
-  const std::uint64_t piece_rows_;  ///< that a thread takes at once where several gather a group
+  const std::uint64_t piece_rows_;  ///< that a thread takes at once where several gather together
 
   // Owned by the thread that calls next().
   Position position_;

@@ -112,20 +112,32 @@ std::pair<Dataset<T>, Dataset<T>> hold_out(Dataset<T> all, double fraction, std:
   return {std::move(all), std::move(held_out)};
 }
 
-template <class T>
-void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs) {
+void check_target_columns(std::size_t columns, const std::string& name, Loss loss, std::size_t outputs) {
   const bool categorical = loss == Loss::kCategoricalCrossEntropy;
   const std::size_t wanted = categorical ? 1 : outputs;
-  if (data.outputs() != wanted)
-    throw DataError(fmt::format("{}: targets have {} columns; an output layer of {} units with {} needs {}{}",
-                                data.name, data.outputs(), outputs, to_string(loss), wanted,
+  if (columns != wanted)
+    throw DataError(fmt::format("{}: targets have {} columns; an output layer of {} units with {} needs {}{}", name,
+                                columns, outputs, to_string(loss), wanted,
                                 categorical ? ", the class index (of one-hot columns, the argmax)" : ""));
-  if (!categorical && loss != Loss::kBinaryCrossEntropy) return;
+}
+
+template <class T>
+void check_labels(MatrixView<const T> y, const std::string& name, std::uint64_t first_row, Loss loss,
+                  std::size_t outputs) {
+  if (!is_classification(loss)) return;
+  for (std::size_t r = 0; r < y.rows; ++r)
+    for (std::size_t c = 0; c < y.cols; ++c)
+      if (const auto value = static_cast<double>(y(r, c)); !is_label(value, loss, outputs))
+        throw DataError(fmt::format("{}: targets row {}, column {} is {}; {} needs {}", name, first_row + r, c, value,
+                                    to_string(loss), allowed_labels(loss, outputs)));
+}
+
+template <class T>
+void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs) {
+  check_target_columns(data.outputs(), data.name, loss, outputs);
+  if (data.source_rows.empty()) return check_labels<T>(data.y.view(), data.name, 0, loss, outputs);
   for (std::size_t r = 0; r < data.rows(); ++r)
-    for (std::size_t c = 0; c < wanted; ++c)
-      if (const double value = static_cast<double>(data.y(r, c)); !is_label(value, loss, outputs))
-        throw DataError(fmt::format("{}: targets row {}, column {} is {}; {} needs {}", data.name, data.source_row(r),
-                                    c, value, to_string(loss), allowed_labels(loss, outputs)));
+    check_labels<T>(data.y.view().row_range(r, 1), data.name, data.source_rows[r], loss, outputs);
 }
 
 Standardization fit_standardization(const DataStatistics& training, const std::string& name) {
@@ -172,12 +184,13 @@ void restore_targets(const Standardization& s, MatrixView<T> y) {
 }
 
 // NOLINTBEGIN(bugprone-macro-parentheses): a type's name takes none
-#define GRADLOOM_INSTANTIATE(T)                                                              \
-  template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t); \
-  template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                      \
-  template Standardization fit_standardization<T>(const Dataset<T>&, Standardize, Arena*);   \
-  template void standardize_features<T>(const Standardization&, MatrixView<T>);              \
-  template void standardize_targets<T>(const Standardization&, MatrixView<T>);               \
+#define GRADLOOM_INSTANTIATE(T)                                                                             \
+  template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t);                \
+  template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                                     \
+  template void check_labels<T>(MatrixView<const T>, const std::string&, std::uint64_t, Loss, std::size_t); \
+  template Standardization fit_standardization<T>(const Dataset<T>&, Standardize, Arena*);                  \
+  template void standardize_features<T>(const Standardization&, MatrixView<T>);                             \
+  template void standardize_targets<T>(const Standardization&, MatrixView<T>);                              \
   template void restore_targets<T>(const Standardization&, MatrixView<T>)
 GRADLOOM_INSTANTIATE(float);
 GRADLOOM_INSTANTIATE(double);

@@ -19,6 +19,15 @@ bool is_held_out(std::uint64_t seed, double fraction, std::uint64_t row);
 template <class T>
 std::pair<Dataset<T>, Dataset<T>> hold_out(Dataset<T> all, double fraction, std::uint64_t seed);
 
+/// DataError unless every one of `y`'s labels is what the loss takes: class indices below `outputs`, or 0 and 1. They
+/// are rows of `name` from `first_row` on.
+template <class T>
+void check_labels(MatrixView<const T> y, const std::string& name, std::uint64_t first_row, Loss loss,
+                  std::size_t outputs);
+
+/// DataError unless targets of so many columns are what an output layer of `outputs` units with this loss takes.
+void check_target_columns(std::size_t columns, const std::string& name, Loss loss, std::size_t outputs);
+
 /// Targets fit the network: y has target_columns(loss, outputs) columns; labels are whole and in [0, outputs) for
 /// categorical, 0 or 1 for binary cross-entropy. DataError names the data set, the row (source row) and the value.
 template <class T>

@@ -6,14 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <fstream>
 #include <limits>
 #include <optional>
 #include <sstream>
-#include <type_traits>
 
+#include "engine/data/finite.hpp"
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
@@ -38,12 +36,6 @@ std::string relative(const std::string& path) {
   return path.substr(std::min(path.find_first_not_of('/'), path.size()));
 }
 
-DataSource normalized(DataSource source) {
-  source.features = relative(source.features);
-  source.targets = relative(source.targets);
-  return source;
-}
-
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "/" : ", /") + name;
@@ -63,94 +55,49 @@ h5::DatasetInfo numeric_info(const h5::File& file, const std::string& path, std:
   return info;
 }
 
-std::size_t target_outputs(const h5::File& file, const DataSource& source, std::uint64_t rows) {
-  const h5::DatasetInfo y = numeric_info(file, source.targets, "data.targets");
+h5::DatasetInfo target_info(const h5::File& file, const DataSource& source, std::uint64_t rows) {
+  h5::DatasetInfo y = numeric_info(file, source.targets, "data.targets");
   if (y.shape.empty() || y.shape.size() > 2 || (y.shape.size() == 2 && y.shape[1] == 0))
     throw DataError(fmt::format("{}: /{} has shape ({}); targets are (rows) or (rows, outputs)", file.name(),
                                 source.targets, fmt::join(y.shape, ", ")));
   if (y.shape[0] != rows)
     throw DataError(fmt::format("{}: /{} has {} rows and /{} has {}; they must be as many", file.name(), source.targets,
                                 y.shape[0], source.features, rows));
-  return y.shape.size() == 1 ? 1 : y.shape[1];
+  return y;
 }
 
-SourceShape file_shape(const h5::File& file, const DataSource& source) {
-  const h5::DatasetInfo x = numeric_info(file, source.features, "data.features");
+SourceFile source_file(const h5::File& file, const DataSource& source) {
+  h5::DatasetInfo x = numeric_info(file, source.features, "data.features");
   if (x.shape.size() != 2)
     throw DataError(fmt::format("{}: /{} has shape ({}); features are (rows, features): reshape it", file.name(),
                                 source.features, fmt::join(x.shape, ", ")));
   if (x.shape[0] == 0) throw DataError(fmt::format("{}: /{} has no rows", file.name(), source.features));
   if (x.shape[1] == 0) throw DataError(fmt::format("{}: /{} has no columns", file.name(), source.features));
-  return {x.shape[0], x.shape[1], source.with_targets ? target_outputs(file, source, x.shape[0]) : 0};
+  h5::DatasetInfo y;
+  if (source.with_targets) y = target_info(file, source, x.shape[0]);
+  return {file.name(), std::move(x), std::move(y)};
 }
 
-void require_same_width(const std::string& file, const std::string& set, std::size_t found, const std::string& first,
-                        std::size_t wanted) {
+void require_same(const SourceFile& file, const std::string& set, std::size_t found, std::size_t wanted,
+                  const h5::DatasetInfo& info, const h5::DatasetInfo& first_info, const std::string& first) {
   if (found != wanted)
-    throw DataError(fmt::format("{}: /{} has {} columns and {} has {}; all files of one data set must agree", file, set,
-                                found, first, wanted));
-}
-
-template <class T>
-using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-
-// Sign bit of the result: set where `value` is NaN or Inf, whose exponent of all ones the addition carries over.
-template <class T>
-Bits<T> carry_of_exponent(T value) {
-  constexpr Bits<T> kExponent = std::bit_cast<Bits<T>>(std::numeric_limits<T>::infinity());
-  constexpr Bits<T> kOne = Bits<T>{1} << (std::numeric_limits<T>::digits - 1);
-  return (std::bit_cast<Bits<T>>(value) & kExponent) + kOne;
-}
-
-// Index of the first element that is not finite, or `count`. Whole blocks first, so that the loop vectorises.
-template <class T>
-std::size_t first_not_finite(const T* values, std::size_t count) {
-  constexpr std::size_t kBlock = 512;
-  std::size_t i = 0;
-  for (; i + kBlock <= count; i += kBlock) {
-    Bits<T> carries = 0;
-    for (std::size_t k = 0; k < kBlock; ++k) carries |= carry_of_exponent(values[i + k]);
-    if (carries >> (8 * sizeof(T) - 1) != 0) break;
-  }
-  while (i < count && std::isfinite(values[i])) ++i;
-  return i;
-}
-
-// What stands in the file where T's value is not finite: NaN, Inf, or a number that is too large for T.
-template <class T>
-std::string fault(const h5::File& file, const std::string& set, std::uint64_t row, std::size_t col, std::size_t cols) {
-  std::vector<double> values(cols);
-  file.read_rows<double>(set, row, {values.data(), 1, cols});
-  const double value = values[col];
-  if (std::isfinite(value))
-    return fmt::format("is {}, too large for float32; scale that column, or set model.precision = float64", value);
-  if (std::isnan(value)) return "is NaN; remove such rows or import with --missing mean";
-  return fmt::format("is {}; remove such rows", value > 0 ? "Inf" : "-Inf");
-}
-
-template <class T>
-void require_finite(const h5::File& file, const std::string& set, MatrixView<const T> values,
-                    const std::vector<std::string>& names) {
-  const std::size_t count = values.rows * values.cols;
-  const std::size_t at = first_not_finite(values.data, count);
-  if (at == count) return;
-  const std::size_t row = at / values.cols;
-  const std::size_t col = at % values.cols;
-  const std::string name = col < names.size() ? fmt::format(" (\"{}\")", names[col]) : "";
-  throw DataError(fmt::format("{}: /{} row {}, column {}{} {}", file.name(), set, row, col, name,
-                              fault<T>(file, set, row, col, values.cols)));
+    throw DataError(fmt::format("{}: /{} has {} columns and {} has {}; all files of one data set must agree", file.path,
+                                set, found, first, wanted));
+  if (info.numeric() && info.type_name() != first_info.type_name())
+    throw DataError(fmt::format("{}: /{} holds {} and {} holds {}; all files of one data set must agree", file.path,
+                                set, info.type_name(), first, first_info.type_name()));
 }
 
 template <class T>
 void read_checked(const h5::File& file, const std::string& set, MatrixView<T> out,
                   const std::vector<std::string>& names) {
   file.read_rows<T>(set, 0, out);
-  require_finite<T>(file, set, out, names);
+  require_finite<T>(file, set, 0, out, names);
 }
 
 // Names of a file: none, or the same as those that earlier files gave.
-void merge_names(const h5::File& file, const std::string& set, const std::string& attribute, std::size_t expected,
-                 std::vector<std::string>& names) {
+void merge_attribute(const h5::File& file, const std::string& set, const std::string& attribute, std::size_t expected,
+                     std::vector<std::string>& names) {
   const std::vector<std::string> found = file.strings_attribute(set, attribute).value_or(std::vector<std::string>{});
   if (found.empty()) return;
   if (expected != 0 && found.size() != expected)
@@ -159,11 +106,6 @@ void merge_names(const h5::File& file, const std::string& set, const std::string
   if (!names.empty() && names != found)
     throw DataError(fmt::format("{}: /{} has other {} than the files before it", file.name(), set, attribute));
   names = found;
-}
-
-std::string source_name(const DataSource& source) {
-  if (source.files.size() == 1) return source.files.front();
-  return fmt::format("{} and {} more", source.files.front(), source.files.size() - 1);
 }
 
 void require_memory(const DataSource& source, const SourceShape& shape, std::size_t element_bytes,
@@ -225,17 +167,40 @@ std::vector<std::string> expand_files(const std::string& value, const std::strin
   return files;
 }
 
-SourceShape source_shape(const DataSource& given) {
+DataSource normalized(DataSource source) {
+  source.features = relative(source.features);
+  source.targets = relative(source.targets);
+  return source;
+}
+
+std::string source_name(const DataSource& source) {
+  if (source.files.size() == 1) return source.files.front();
+  return fmt::format("{} and {} more", source.files.front(), source.files.size() - 1);
+}
+
+std::vector<SourceFile> source_files(const DataSource& given) {
   const DataSource source = normalized(given);
-  SourceShape whole;
+  std::vector<SourceFile> files;
   for (const std::string& path : source.files) {
-    const SourceShape part = file_shape(h5::File::open(path), source);
-    if (whole.rows == 0) whole = {0, part.features, part.outputs};
-    require_same_width(path, source.features, part.features, source.files.front(), whole.features);
-    require_same_width(path, source.targets, part.outputs, source.files.front(), whole.outputs);
-    whole.rows += part.rows;
+    const SourceFile& file = files.emplace_back(source_file(h5::File::open(path), source));
+    const SourceFile& first = files.front();
+    require_same(file, source.features, file.x.shape[1], first.x.shape[1], file.x, first.x, first.path);
+    require_same(file, source.targets, file.outputs(), first.outputs(), file.y, first.y, first.path);
   }
+  return files;
+}
+
+SourceShape source_shape(const std::vector<SourceFile>& files) {
+  SourceShape whole{0, files.front().x.shape[1], files.front().outputs()};
+  for (const SourceFile& file : files) whole.rows += file.rows();
   return whole;
+}
+
+SourceShape source_shape(const DataSource& source) { return source_shape(source_files(source)); }
+
+void merge_names(const h5::File& file, const DataSource& source, std::size_t features, SourceNames& names) {
+  merge_attribute(file, source.features, "names", features, names.features);
+  if (source.with_targets) merge_attribute(file, source.targets, "classes", 0, names.classes);
 }
 
 std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_bytes) {
@@ -254,19 +219,19 @@ Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
   data.name = source_name(source);
   data.x = Matrix<T>(shape.rows, shape.features);
   if (shape.outputs != 0) data.y = Matrix<T>(shape.rows, shape.outputs);
+  SourceNames names;
   std::size_t first = 0;
   for (const std::string& path : source.files) {
     const h5::File file = h5::File::open(path);
     const std::size_t rows = file.info(source.features).shape[0];
     if (rows > shape.rows - first) throw DataError(path + ": changed while it was read");
-    merge_names(file, source.features, "names", shape.features, data.feature_names);
-    read_checked<T>(file, source.features, data.x.view().row_range(first, rows), data.feature_names);
-    if (shape.outputs != 0) {
-      merge_names(file, source.targets, "classes", 0, data.class_names);
-      read_checked<T>(file, source.targets, data.y.view().row_range(first, rows), {});
-    }
+    merge_names(file, source, shape.features, names);
+    read_checked<T>(file, source.features, data.x.view().row_range(first, rows), names.features);
+    if (shape.outputs != 0) read_checked<T>(file, source.targets, data.y.view().row_range(first, rows), {});
     first += rows;
   }
+  data.feature_names = std::move(names.features);
+  data.class_names = std::move(names.classes);
   return data;
 }
 

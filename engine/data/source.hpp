@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/hdf5.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/dataset.hpp"
 
@@ -22,14 +23,41 @@ struct DataSource {
 /// starts the message.
 std::vector<std::string> expand_files(const std::string& value, const std::string& where);
 
-/// Shape of the whole source, from the files' headers alone. DataError where files disagree, x is not (rows, features)
-/// with at least one of each, y's rows differ from x's, or targets are missing.
+/// A file of a source, as its header describes it.
+struct SourceFile {
+  std::string path;
+  h5::DatasetInfo x;
+  h5::DatasetInfo y;  ///< of no shape where targets are not read
+  [[nodiscard]] std::uint64_t rows() const { return x.shape[0]; }
+  /// Columns of y; 0: no targets.
+  [[nodiscard]] std::size_t outputs() const { return y.shape.empty() ? 0 : y.shape.size() == 1 ? 1 : y.shape[1]; }
+};
+
+/// All files of the source. DataError where files disagree in columns or types, x is not (rows, features) with at least
+/// one of each, y's rows differ from x's, or targets are missing.
+std::vector<SourceFile> source_files(const DataSource& source);
+
+/// Shape of the whole source, from the files' headers alone. Throws what source_files() throws.
 struct SourceShape {
   std::uint64_t rows = 0;
   std::size_t features = 0;
   std::size_t outputs = 0;  ///< 0: no targets
 };
+SourceShape source_shape(const std::vector<SourceFile>& files);
 SourceShape source_shape(const DataSource& source);
+
+/// Names of features and classes that the files hold, the same in all that hold any.
+struct SourceNames {
+  std::vector<std::string> features, classes;
+};
+/// Adds those of a file that is open. DataError where it has others than the files before it.
+void merge_names(const h5::File& file, const DataSource& source, std::size_t features, SourceNames& names);
+
+/// What messages call the source: the first file, and how many more.
+std::string source_name(const DataSource& source);
+
+/// The source with names of data sets as h5::File takes them.
+DataSource normalized(DataSource source);
 
 /// Bytes that reading the source as T takes in memory.
 std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_bytes);

@@ -77,9 +77,19 @@ std::uint64_t peak_resident_bytes() {
   return 0;
 }
 
+// All sets of a run: what is streamed, and what is beside it, share data.memory.
 template <class T>
-std::uint64_t bytes_of(const Dataset<T>& data) {
-  return sizeof(T) * (data.x.rows() * data.x.cols() + data.y.rows() * data.y.cols());
+std::uint64_t bytes_of(const RunData<T>& data, const Config& config) {
+  std::uint64_t bytes = 0;
+  bool streamed = false;
+  const auto add = [&](const RunSet<T>& set) {
+    streamed = streamed || set.streamed();
+    bytes += sizeof(T) * set.rows() * (set.features() + set.outputs());
+  };
+  add(data.training);
+  if (data.validation) add(*data.validation);
+  if (data.test) add(*data.test);
+  return streamed ? memory_limit(config) : bytes;
 }
 
 /// Takes steps as a run does, and times them. One thread calls it.
@@ -115,7 +125,7 @@ class StepBench {
 
   TrainingState<T> state_;
   StepGraph<T> step_;
-  MinibatchFeed<T> feed_;
+  std::unique_ptr<MinibatchFeed<T>> feed_;
   Minibatch<T> minibatch_;
   std::uint64_t steps_taken_ = 0;
 
@@ -139,7 +149,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena),
-      feed_(data.training, feed_options(config, step_.takes_all_cores(), arena)),
+      feed_(make_feed(data.training, feed_options(config, step_.takes_all_cores(), arena))),
       times_(step_.plan()) {
   if (initial) state_.parameters = std::move(*initial);
   step_.parameters_changed();
@@ -147,7 +157,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
 
 template <class T>
 const Minibatch<T>& StepBench<T>::next() {
-  minibatch_ = *feed_.next();  // there is one: the feed has no end
+  minibatch_ = *feed_->next();  // there is one: the feed has no end
   return minibatch_;
 }
 
@@ -158,7 +168,7 @@ void StepBench<T>::take_step() {
             {config_.train.seed, minibatch_.epoch, minibatch_.numbers});
   if (const int layer = step_.diverged_layer(); layer >= 0)
     throw DivergenceError(fmt::format(
-        "{}; {}", divergence_text(step, network_.layout(), static_cast<std::size_t>(layer), feed_, minibatch_),
+        "{}; {}", divergence_text(step, network_.layout(), static_cast<std::size_t>(layer), *feed_, minibatch_),
         kDivergenceAdvice));
 }
 
@@ -242,9 +252,7 @@ BenchMemory StepBench<T>::memory() const {
   constexpr std::uint64_t kSlack = std::uint64_t{64} << 20;
   const ParameterLayout& layout = network_.layout();
   BenchMemory memory;
-  memory.data = bytes_of(data_.training);
-  for (const auto* held_out : {&data_.validation, &data_.test})
-    if (held_out->has_value()) memory.data += bytes_of(**held_out);
+  memory.data = bytes_of(data_, config_);
   memory.state = sizeof(T) * layout.size() * (1 + state_.optimizer.size());
   for (std::size_t l = 0; l < layout.depth(); ++l)
     memory.activations += sizeof(T) * layout.layer(l).units * step_.plan().batch_rows;

@@ -27,20 +27,12 @@ Config config_of(const std::string& text, const std::string& checkpoint) {
 }
 
 template <class T>
-void check_shape(const State<T>& model, const DataSource& source, const std::string& checkpoint) {
-  const SourceShape shape = source_shape(source);
+void check_shape(const State<T>& model, const DataSource& source, const SourceShape& shape,
+                 const std::string& checkpoint) {
   const std::size_t inputs = model.network.layout().inputs();
   if (shape.features != inputs)
     throw DataError(fmt::format("{}: /{} has {} features, but the model in {} takes {}", source.files.front(),
                                 source.features, shape.features, checkpoint, inputs));
-  // One pass over the rows holds little else, so it may take twice what data.memory leaves to training by default.
-  const std::uint64_t limit = 2 * memory_limit(Config{});
-  const std::uint64_t needed = bytes_in_memory(shape, sizeof(T));
-  if (needed > limit)
-    throw DataError(
-        fmt::format("{}: takes {} bytes in memory and half of the RAM is {}; split it into smaller files, or use a "
-                    "machine with more memory (sets that are larger than memory cannot be streamed yet)",
-                    source.files.front(), needed, limit));
 }
 
 // Output must not take the place of what it is made from: the data may be the only copy.
@@ -55,63 +47,77 @@ void require_own_file(const std::string& output, const std::string& checkpoint, 
       throw ConfigError(fmt::format("--output {}: would replace {}; choose another name", output, input));
 }
 
-// Reads the data for the model and standardizes its features.
+// The data for the model, standardized: in memory, or streamed where they do not fit.
 template <class T>
-Dataset<T> read_for(const State<T>& model, const std::string& checkpoint, const std::string& data, bool with_targets) {
+RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const std::string& data, bool with_targets,
+                   const EvaluationOptions& options) {
   const Config config = config_of(model.config, checkpoint);
   const DataSource source{expand_files(data, ""), config.data.features, config.data.targets, with_targets};
-  check_shape<T>(model, source, checkpoint);
-  Dataset<T> read = read_dataset<T>(source, std::numeric_limits<std::uint64_t>::max());
-  if (!read.feature_names.empty() && !model.feature_names.empty() && read.feature_names != model.feature_names)
+  const SourceShape shape = source_shape(source);
+  check_shape<T>(model, source, shape, checkpoint);
+  const std::uint64_t memory = options.memory != 0 ? options.memory : memory_limit(Config{});
+  const std::size_t outputs = model.network.layout().outputs();
+  RunSet<T> set;
+  if (bytes_in_memory(shape, sizeof(T)) <= memory) {
+    set = read_dataset<T>(source, memory);
+    if (with_targets) check_targets<T>(set.memory(), model.loss, outputs);
+  } else {
+    const auto rules = with_targets ? std::optional(TargetRules{model.loss, outputs}) : std::nullopt;
+    set = RunSet<T>(std::make_unique<StreamedSet<T>>(source, StreamOptions{.memory = memory, .rules = rules}));
+  }
+  if (!set.feature_names().empty() && !model.feature_names.empty() && set.feature_names() != model.feature_names)
     throw DataError(
         fmt::format("{}: its feature names differ from those that the model in {} was trained on; both must "
                     "have the same columns in the same order",
-                    read.name, checkpoint));
-  if (model.standardization.features()) standardize_features<T>(model.standardization, read.x.view());
-  return read;
+                    set.name(), checkpoint));
+  set.standardize(model.standardization);
+  return set;
 }
 
 template <class T>
-Metrics evaluate_as(const std::string& checkpoint, const std::string& data, Arena& arena) {
+Metrics evaluate_as(const std::string& checkpoint, const std::string& data, const EvaluationOptions& options,
+                    Arena& arena) {
   const Model<T> model = Model<T>::load(checkpoint);
   const State<T>& state = model.state();
-  Dataset<T> read = read_for<T>(state, checkpoint, data, true);
-  check_targets<T>(read, state.loss, model.outputs());
-  if (state.standardization.targets()) standardize_targets<T>(state.standardization, read.y.view());
-  return evaluate_rows<T>(state.network, state.parameters.data(), state.loss, state.standardization, read, arena);
+  const RunSet<T> set = open_for<T>(state, checkpoint, data, true, options);
+  return evaluate_set<T>(state.network, state.parameters.data(), state.loss, state.standardization, set, arena);
 }
 
 template <class T>
 std::uint64_t predict_as(const std::string& checkpoint, const std::string& data, const std::string& output,
-                         Arena& arena) {
+                         const EvaluationOptions& options, Arena& arena) {
   const Model<T> model = Model<T>::load(checkpoint);
   const State<T>& state = model.state();
-  const Dataset<T> read = read_for<T>(state, checkpoint, data, false);
-  const Matrix<T> predictions =
-      predict_rows<T>(state.network, state.parameters.data(), state.loss, state.standardization, read.x.view(), arena);
-  write_predictions<T>(output, state.loss, predictions.view(), state.class_names);
-  return predictions.rows();
+  const RunSet<T> set = open_for<T>(state, checkpoint, data, false, options);
+  write_predictions<T>(output, state.loss, state.network.layout().outputs(), state.class_names, [&](const auto& use) {
+    predict_set<T>(state.network, state.parameters.data(), state.loss, state.standardization, set, arena, use);
+  });
+  return set.rows();
+}
+
+std::size_t threads_of(const EvaluationOptions& options) {
+  return options.threads != 0 ? options.threads : allowed_cores();
 }
 
 }  // namespace
 
-Metrics evaluate(const std::string& checkpoint, const std::string& data, std::size_t threads) {
+Metrics evaluate(const std::string& checkpoint, const std::string& data, const EvaluationOptions& options) {
   require_safe_platform();
   const std::string path = resolve_checkpoint(checkpoint);
-  Arena arena(threads != 0 ? threads : allowed_cores());
-  return checkpoint_precision(path) == Precision::kFloat32 ? evaluate_as<float>(path, data, arena)
-                                                           : evaluate_as<double>(path, data, arena);
+  Arena arena(threads_of(options));
+  return checkpoint_precision(path) == Precision::kFloat32 ? evaluate_as<float>(path, data, options, arena)
+                                                           : evaluate_as<double>(path, data, options, arena);
 }
 
 std::uint64_t predict(const std::string& checkpoint, const std::string& data, const std::string& output,
-                      std::size_t threads) {
+                      const EvaluationOptions& options) {
   require_prediction_format(output);
   require_safe_platform();
   const std::string path = resolve_checkpoint(checkpoint);
   require_own_file(output, path, data);
-  Arena arena(threads != 0 ? threads : allowed_cores());
-  return checkpoint_precision(path) == Precision::kFloat32 ? predict_as<float>(path, data, output, arena)
-                                                           : predict_as<double>(path, data, output, arena);
+  Arena arena(threads_of(options));
+  return checkpoint_precision(path) == Precision::kFloat32 ? predict_as<float>(path, data, output, options, arena)
+                                                           : predict_as<double>(path, data, output, options, arena);
 }
 
 }  // namespace gradloom

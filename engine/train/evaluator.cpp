@@ -57,39 +57,88 @@ void for_each_block(const Network<T>& network, const T* parameters, MatrixView<c
   });
 }
 
+// Adds the blocks of these rows, in their order.
+template <class T>
+void add_rows(const Network<T>& network, const T* parameters, Loss loss, MatrixView<const T> x, MatrixView<const T> y,
+              Arena& arena, MetricSums& all) {
+  std::vector<MetricSums> sums(block_count(x.rows), MetricSums(loss, network.layout().outputs()));
+  for_each_block<T>(network, parameters, x, arena,
+                    [&](std::size_t block, std::size_t first, MatrixView<const T> output) {
+                      sums[block].add(output, y.row_range(first, output.rows));
+                    });
+  for (const MetricSums& block : sums) all.merge(block);
+}
+
+template <class T>
+void predict_into(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
+                  MatrixView<const T> x, MatrixView<T> predictions, Arena& arena) {
+  for_each_block<T>(network, parameters, x, arena, [&](std::size_t, std::size_t first, MatrixView<const T> output) {
+    const MatrixView<T> rows = predictions.row_range(first, output.rows);
+    for (std::size_t r = 0; r < output.rows; ++r) std::ranges::copy(output.row(r), rows.row(r).begin());
+    to_prediction<T>(loss, rows);
+    if (standardization.targets()) restore_targets<T>(standardization, rows);
+  });
+}
+
 }  // namespace
+
+std::size_t evaluation_piece_rows(std::size_t row_bytes) {
+  constexpr std::size_t kPieceBytes = 8 << 20;
+  constexpr std::size_t kMostBlocks = 64;
+  const std::size_t blocks = kPieceBytes / (kEvaluationBlockRows * std::max<std::size_t>(1, row_bytes));
+  return kEvaluationBlockRows * std::clamp<std::size_t>(blocks, 1, kMostBlocks);
+}
 
 template <class T>
 Metrics evaluate_rows(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
                       const Dataset<T>& data, Arena& arena) {
-  const MetricSums none(loss, network.layout().outputs());
-  std::vector<MetricSums> sums(block_count(data.rows()), none);
-  for_each_block<T>(network, parameters, data.x.view(), arena,
-                    [&](std::size_t block, std::size_t first, MatrixView<const T> output) {
-                      sums[block].add(output, data.y.view().row_range(first, output.rows));
-                    });
-  MetricSums all = none;
-  for (const MetricSums& block : sums) all.merge(block);
-  return all.metrics(standardization.y_scale);
+  MetricSums sums(loss, network.layout().outputs());
+  add_rows<T>(network, parameters, loss, data.x.view(), data.y.view(), arena, sums);
+  return sums.metrics(standardization.y_scale);
+}
+
+template <class T>
+Metrics evaluate_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
+                     const RunSet<T>& set, Arena& arena) {
+  if (!set.streamed()) return evaluate_rows(network, parameters, loss, standardization, set.memory(), arena);
+  MetricSums sums(loss, network.layout().outputs());
+  set.stream().for_each_piece(evaluation_piece_rows((set.features() + set.outputs()) * sizeof(T)),
+                              [&](std::uint64_t, MatrixView<T> x, MatrixView<T> y) {
+                                add_rows<T>(network, parameters, loss, x, y, arena, sums);
+                              });
+  return sums.metrics(standardization.y_scale);
 }
 
 template <class T>
 Matrix<T> predict_rows(const Network<T>& network, const T* parameters, Loss loss,
                        const Standardization& standardization, MatrixView<const T> x, Arena& arena) {
   Matrix<T> predictions(x.rows, network.layout().outputs());
-  for_each_block<T>(network, parameters, x, arena, [&](std::size_t, std::size_t first, MatrixView<const T> output) {
-    const MatrixView<T> rows = predictions.view().row_range(first, output.rows);
-    for (std::size_t r = 0; r < output.rows; ++r) std::ranges::copy(output.row(r), rows.row(r).begin());
-    to_prediction<T>(loss, rows);
-    if (standardization.targets()) restore_targets<T>(standardization, rows);
-  });
+  predict_into<T>(network, parameters, loss, standardization, x, predictions.view(), arena);
   return predictions;
 }
 
-#define GRADLOOM_INSTANTIATE(T)                                                                                   \
-  template Metrics evaluate_rows(const Network<T>&, const T*, Loss, const Standardization&, const Dataset<T>&,    \
-                                 Arena&);                                                                         \
-  template Matrix<T> predict_rows(const Network<T>&, const T*, Loss, const Standardization&, MatrixView<const T>, \
+template <class T>
+void predict_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
+                 const RunSet<T>& set, Arena& arena, const std::function<void(MatrixView<const T>)>& use) {
+  const std::size_t piece_rows = evaluation_piece_rows((set.features() + network.layout().outputs()) * sizeof(T));
+  const auto predict_piece = [&](MatrixView<const T> x) {
+    use(predict_rows<T>(network, parameters, loss, standardization, x, arena).view());
+  };
+  if (set.streamed())
+    return set.stream().for_each_piece(piece_rows,
+                                       [&](std::uint64_t, MatrixView<T> x, MatrixView<T>) { predict_piece(x); });
+  const MatrixView<const T> x = set.memory().x.view();
+  for (std::size_t row = 0; row < x.rows; row += piece_rows)
+    predict_piece(x.row_range(row, std::min(piece_rows, x.rows - row)));
+}
+
+#define GRADLOOM_INSTANTIATE(T)                                                                                       \
+  template Metrics evaluate_rows(const Network<T>&, const T*, Loss, const Standardization&, const Dataset<T>&,        \
+                                 Arena&);                                                                             \
+  template Metrics evaluate_set(const Network<T>&, const T*, Loss, const Standardization&, const RunSet<T>&, Arena&); \
+  template void predict_set(const Network<T>&, const T*, Loss, const Standardization&, const RunSet<T>&, Arena&,      \
+                            const std::function<void(MatrixView<const T>)>&);                                         \
+  template Matrix<T> predict_rows(const Network<T>&, const T*, Loss, const Standardization&, MatrixView<const T>,     \
                                   Arena&)
 GRADLOOM_INSTANTIATE(float);
 GRADLOOM_INSTANTIATE(double);

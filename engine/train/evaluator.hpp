@@ -4,6 +4,7 @@
 
 #include "engine/core/parallel.hpp"
 #include "engine/data/prepare.hpp"
+#include "engine/data/run_set.hpp"
 #include "engine/nn/network.hpp"
 #include "gradloom/dataset.hpp"
 #include "gradloom/evaluation.hpp"
@@ -25,15 +26,28 @@ struct Model<T>::State {
 /// Rows that are evaluated at once: fixed, so that results do not depend on the number of threads.
 inline constexpr std::size_t kEvaluationBlockRows = 512;
 
+/// Rows that are read at once of a set that is streamed: whole blocks, and some megabytes.
+std::size_t evaluation_piece_rows(std::size_t row_bytes);
+
 /// Loss and metrics of a network on standardized data (x and y both), blocks in parallel, their sums added in block
 /// order in float64: the same bits for any arena. RMSE, MAE and R² are restored to the target's own units.
 template <class T>
 Metrics evaluate_rows(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
                       const Dataset<T>& data, Arena& arena);
 
+/// The same for a set of a run, whose rows may be streamed: the same bits.
+template <class T>
+Metrics evaluate_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
+                     const RunSet<T>& set, Arena& arena);
+
 /// Predictions for standardized features: (rows, outputs), restored to the target's units, or probabilities.
 template <class T>
 Matrix<T> predict_rows(const Network<T>& network, const T* parameters, Loss loss,
                        const Standardization& standardization, MatrixView<const T> x, Arena& arena);
+
+/// The same for a set of a run, whose rows may be streamed, piece by piece in their order: the same bits.
+template <class T>
+void predict_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
+                 const RunSet<T>& set, Arena& arena, const std::function<void(MatrixView<const T>)>& use);
 
 }  // namespace gradloom

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "engine/data/pending_files.hpp"
 #include "engine/io/hdf5.hpp"
@@ -35,22 +36,39 @@ Matrix<std::int32_t> labels_of(Loss loss, MatrixView<const T> probabilities) {
   return labels;
 }
 
+// How predictions are written.
 template <class T>
-void write_hdf5(const std::string& path, Loss loss, MatrixView<const T> predictions,
-                const std::vector<std::string>& class_names) {
-  h5::File file = h5::File::create(path);
-  const std::array<std::uint64_t, 2> shape{predictions.rows, predictions.cols};
-  file.write<T>("/prediction", shape, predictions.data);
-  if (is_classification(loss)) {
-    const Matrix<std::int32_t> labels = labels_of(loss, predictions);
-    const std::array<std::uint64_t, 2> label_shape{labels.rows(), labels.cols()};
-    const std::size_t rank = loss == Loss::kCategoricalCrossEntropy ? 1 : 2;
-    file.write<std::int32_t>("/label", std::span(label_shape).first(rank), labels.data());
-    if (!class_names.empty())
-      for (const char* set : {"/prediction", "/label"}) file.write_attribute(set, "classes", class_names);
+class Format {
+ public:
+  virtual ~Format() = default;
+  virtual void add(MatrixView<const T> predictions) = 0;
+  virtual void close() = 0;
+};
+
+template <class T>
+class Hdf5Format final : public Format<T> {
+ public:
+  Hdf5Format(const std::string& path, Loss loss, std::size_t outputs, const std::vector<std::string>& class_names)
+      : file_(h5::File::create(path)), loss_(loss) {
+    file_.create_rows<T>("/prediction", {.cols = outputs});
+    if (!is_classification(loss)) return;
+    file_.create_rows<std::int32_t>("/label", {.cols = loss == Loss::kCategoricalCrossEntropy ? 0 : outputs});
+    if (class_names.empty()) return;
+    for (const char* set : {"/prediction", "/label"}) file_.write_attribute(set, "classes", class_names);
   }
-  file.close();
-}
+
+  void add(MatrixView<const T> predictions) override {
+    file_.append_rows<T>("/prediction", predictions);
+    if (!is_classification(loss_)) return;
+    const Matrix<std::int32_t> labels = labels_of(loss_, predictions);
+    file_.append_rows<std::int32_t>("/label", labels.view());
+  }
+  void close() override { file_.close(); }
+
+ private:
+  h5::File file_;
+  Loss loss_;
+};
 
 // A cell, in quotes where a comma, a quote or a line end asks for them (RFC 4180).
 std::string cell(const std::string& text) {
@@ -118,23 +136,39 @@ class CsvWriter {
 };
 
 template <class T>
-void write_csv(const std::string& path, Loss loss, MatrixView<const T> predictions,
-               const std::vector<std::string>& class_names) {
-  CsvWriter csv(path);
-  for (const std::string& name : header(loss, predictions.cols, class_names)) csv.cell(cell(name));
-  csv.end_line();
-  const Matrix<std::int32_t> labels =
-      is_classification(loss) ? labels_of(loss, predictions) : Matrix<std::int32_t>(predictions.rows, 0);
-  // Names stand for classes 0, 1, ...; several binary outputs have no classes of their own.
-  const bool named = loss == Loss::kCategoricalCrossEntropy || predictions.cols == 1;
-  for (std::size_t r = 0; r < predictions.rows; ++r) {
-    for (const T value : predictions.row(r)) csv.cell(fmt::format("{}", value));
-    for (const std::int32_t label : labels.row(r))
-      csv.cell(named ? cell(class_name(static_cast<std::size_t>(label), class_names)) : fmt::format("{}", label));
-    csv.end_line();
+class CsvFormat final : public Format<T> {
+ public:
+  CsvFormat(const std::string& path, Loss loss, std::size_t outputs, const std::vector<std::string>& class_names)
+      : csv_(path),
+        loss_(loss),
+        class_names_(class_names),
+        // Names stand for classes 0, 1, ...; several binary outputs have no classes of their own.
+        named_(loss == Loss::kCategoricalCrossEntropy || outputs == 1) {
+    for (const std::string& name : header(loss, outputs, class_names)) csv_.cell(cell(name));
+    csv_.end_line();
   }
-  csv.close();
-}
+
+  void add(MatrixView<const T> predictions) override {
+    const Matrix<std::int32_t> labels =
+        is_classification(loss_) ? labels_of(loss_, predictions) : Matrix<std::int32_t>(predictions.rows, 0);
+    for (std::size_t r = 0; r < predictions.rows; ++r) {
+      for (const T value : predictions.row(r)) csv_.cell(fmt::format("{}", value));
+      for (const std::int32_t label : labels.row(r)) csv_.cell(text_of(label));
+      csv_.end_line();
+    }
+  }
+  void close() override { csv_.close(); }
+
+ private:
+  [[nodiscard]] std::string text_of(std::int32_t label) const {
+    return named_ ? cell(class_name(static_cast<std::size_t>(label), class_names_)) : fmt::format("{}", label);
+  }
+
+  CsvWriter csv_;
+  Loss loss_;
+  std::vector<std::string> class_names_;
+  bool named_;
+};
 
 }  // namespace
 
@@ -145,18 +179,23 @@ void require_prediction_format(const std::string& path) {
 }
 
 template <class T>
-void write_predictions(const std::string& path, Loss loss, MatrixView<const T> predictions,
-                       const std::vector<std::string>& class_names) {
+void write_predictions(const std::string& path, Loss loss, std::size_t outputs,
+                       const std::vector<std::string>& class_names, const PredictionSource<T>& source) {
   PendingFiles output;
   const std::string temporary = output.add(path);
+  std::unique_ptr<Format<T>> format;
   if (is_hdf5(path))
-    write_hdf5<T>(temporary, loss, predictions, class_names);
+    format = std::make_unique<Hdf5Format<T>>(temporary, loss, outputs, class_names);
   else
-    write_csv<T>(temporary, loss, predictions, class_names);
+    format = std::make_unique<CsvFormat<T>>(temporary, loss, outputs, class_names);
+  source([&](MatrixView<const T> predictions) { format->add(predictions); });
+  format->close();
   output.publish();
 }
 
-template void write_predictions(const std::string&, Loss, MatrixView<const float>, const std::vector<std::string>&);
-template void write_predictions(const std::string&, Loss, MatrixView<const double>, const std::vector<std::string>&);
+template void write_predictions(const std::string&, Loss, std::size_t, const std::vector<std::string>&,
+                                const PredictionSource<float>&);
+template void write_predictions(const std::string&, Loss, std::size_t, const std::vector<std::string>&,
+                                const PredictionSource<double>&);
 
 }  // namespace gradloom

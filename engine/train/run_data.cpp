@@ -8,6 +8,9 @@
 
 #include "engine/core/parallel.hpp"
 #include "engine/data/source.hpp"
+#include "engine/data/stream_statistics.hpp"
+#include "engine/data/streamed_rows.hpp"
+#include "engine/train/evaluator.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -39,24 +42,17 @@ DataSource source_of(const Config& config, const std::string& key, const std::st
   return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true};
 }
 
-// Reads one source and takes its bytes off what is left of data.memory.
 template <class T>
-Dataset<T> read_within(const DataSource& source, std::uint64_t& memory_left) {
-  Dataset<T> data = read_dataset<T>(source, memory_left);
-  memory_left -= bytes_in_memory({data.rows(), data.features(), data.outputs()}, sizeof(T));
-  return data;
-}
-
-template <class T>
-void check_against_training(const Dataset<T>& training, const Dataset<T>& other) {
+void check_against_training(const RunSet<T>& training, const RunSet<T>& other) {
   if (other.features() != training.features())
     throw DataError(fmt::format("{}: {} features, but the training data ({}) have {}; both must have the same columns",
-                                other.name, other.features(), training.name, training.features()));
-  if (!other.feature_names.empty() && !training.feature_names.empty() && other.feature_names != training.feature_names)
+                                other.name(), other.features(), training.name(), training.features()));
+  if (!other.feature_names().empty() && !training.feature_names().empty() &&
+      other.feature_names() != training.feature_names())
     throw DataError(
         fmt::format("{}: its feature names differ from those of the training data ({}); both must have "
                     "the same columns in the same order",
-                    other.name, training.name));
+                    other.name(), training.name()));
 }
 
 template <class T>
@@ -93,22 +89,161 @@ void require_memory_for_network(const Config& config, const ParameterLayout& lay
                   layout.parameter_count(), needed / kGiB, usable / kGiB));
 }
 
+// Checks what judges against what trains, and standardizes all.
 template <class T>
-void standardize(const Standardization& s, Dataset<T>& data) {
-  if (s.features()) standardize_features<T>(s, data.x.view());
-  if (s.targets()) standardize_targets<T>(s, data.y.view());
+void finish(const Config& config, RunData<T>& run) {
+  run.training.standardize(run.standardization);
+  for (auto* other : {&run.validation, &run.test}) {
+    if (!other->has_value()) continue;
+    check_against_training(run.training, **other);
+    if (!(*other)->streamed()) check_targets((*other)->memory(), config.train.loss, config.model.layers.back().units);
+    (*other)->standardize(run.standardization);
+  }
+}
+
+// A set of a run whose files are known, and what it takes in memory.
+template <class T>
+struct Wanted {
+  DataSource source;
+  std::uint64_t bytes = 0;
+
+  Wanted(const Config& config, const std::string& key, const std::string& files)
+      : source(source_of(config, key, files)), bytes(bytes_in_memory(source_shape(source), sizeof(T))) {}
+};
+
+template <class T>
+std::uint64_t bytes_of(const std::optional<Wanted<T>>& wanted) {
+  return wanted ? wanted->bytes : 0;
+}
+
+// Of bytes, or the largest number.
+std::uint64_t sum_of(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+  std::uint64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum) || __builtin_add_overflow(sum, c, &sum))
+    return std::numeric_limits<std::uint64_t>::max();
+  return sum;
+}
+
+TargetRules target_rules(const Config& config) { return {config.train.loss, config.model.layers.back().units}; }
+
+// Validation and test rows may take as much of data.memory where not everything fits: a streamed set trains the better
+// the more memory it has.
+constexpr std::uint64_t kJudgedShare = 8;
+
+template <class T>
+std::optional<RunSet<T>> open_judged(const std::optional<Wanted<T>>& wanted, std::uint64_t memory,
+                                     const TargetRules& rules) {
+  if (!wanted) return std::nullopt;
+  if (wanted->bytes <= memory) return read_dataset<T>(wanted->source, memory);
+  return RunSet<T>(std::make_unique<StreamedSet<T>>(wanted->source, StreamOptions{.memory = memory, .rules = rules}));
+}
+
+// Rows of a set that is streamed, read into memory.
+template <class T>
+Dataset<T> read_rows(const StreamedSet<T>& set) {
+  Dataset<T> data;
+  data.x = Matrix<T>(set.kept().count(), set.shape().features);
+  data.y = Matrix<T>(set.kept().count(), set.shape().outputs);
+  data.feature_names = set.feature_names();
+  data.class_names = set.class_names();
+  data.name = set.name();
+  for (std::uint64_t row = 0; row < set.shape().rows; ++row)
+    if (set.kept().keeps(row)) data.source_rows.push_back(row);
+  set.for_each_piece(evaluation_piece_rows((data.features() + data.outputs()) * sizeof(T)),
+                     [&](std::uint64_t first, MatrixView<T> x, MatrixView<T> y) {
+                       std::copy_n(x.data, x.rows * x.cols, data.x.row(first).data());
+                       std::copy_n(y.data, y.rows * y.cols, data.y.row(first).data());
+                     });
+  return data;
+}
+
+// The rows that data.valid-fraction holds out of a training set that is streamed.
+template <class T>
+RunSet<T> open_held_out(const Config& config, const DataSource& source, std::uint64_t memory,
+                        const TargetRules& rules) {
+  auto set = std::make_unique<StreamedSet<T>>(source, StreamOptions{.memory = memory, .rules = rules});
+  set->keep_held_out_rows(config.train.seed, config.data.valid_fraction);
+  const SourceShape& shape = set->shape();
+  const std::uint64_t rows = set->kept().count();
+  if (rows == 0 || rows == shape.rows)
+    throw DataError(fmt::format(
+        "{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a "
+        "file of its own with data.valid",
+        source_name(source), config.data.valid_fraction, shape.rows, rows == 0 ? "to validate on" : "to train on"));
+  if (bytes_in_memory({rows, shape.features, shape.outputs}, sizeof(T)) <= memory) return read_rows(*set);
+  return RunSet<T>(std::move(set));
+}
+
+// What is to be told of a set that is streamed; nothing where it is as it was asked for.
+template <class T>
+std::string streaming_remark(const Config& config, const StreamedSet<T>& set, std::uint64_t bytes) {
+  const StreamPlan& plan = set.plan();
+  const std::uint64_t window = std::min(set.shape().rows, plan.window_blocks * plan.block_rows);
+  if (config.data.shuffle == Shuffle::kNone) return "";
+  constexpr std::uint64_t kFewBlocks = 16;
+  const bool few = plan.window_blocks < kFewBlocks && plan.window_blocks < set.blocks().count();
+  if (config.data.shuffle == Shuffle::kWindow && !few) return "";
+  std::string text = fmt::format(
+      "{}: takes {} bytes and data.memory is {}: it is streamed, and shuffled within windows of {} of its {} rows, {} "
+      "blocks of {} (data.shuffle = window)",
+      set.name(), bytes, memory_limit(config), window, set.shape().rows, plan.window_blocks, plan.block_rows);
+  if (few)
+    text +=
+        "; so few blocks mix badly where rows that follow each other are alike: rewrite it with `gradloom repack "
+        "--shuffle-rows`, or raise data.memory";
+  return text;
+}
+
+// Mean and deviation of the training rows, which are streamed: those that the run folder keeps, or by reading all.
+template <class T>
+void standardize_by_stream(const Config& config, const DataSource& source, const std::string& statistics_file,
+                           RunData<T>& run) {
+  std::optional<StatisticsCache> cache;
+  if (!statistics_file.empty()) cache.emplace(statistics_file, config, source);
+  if (cache)
+    if (const auto known = cache->read()) {
+      run.standardization = *known;
+      return;
+    }
+  const StreamedSet<T>& stream = run.training.stream();
+  run.standardization = fit_standardization(statistics_of(stream, config.data.standardize), stream.name());
+  run.uncached = std::move(cache);
+}
+
+template <class T>
+RunData<T> load_streamed(const Config& config, const Wanted<T>& training, std::optional<RunSet<T>> validation,
+                         std::optional<RunSet<T>> test, std::uint64_t memory, const LoadOptions& options) {
+  const TargetRules rules = target_rules(config);
+  RunData<T> run;
+  run.validation = std::move(validation);
+  run.test = std::move(test);
+  if (config.data.valid_fraction > 0) {
+    const std::uint64_t share = memory / kJudgedShare;
+    run.validation = open_held_out<T>(config, training.source, share, rules);
+    memory -= share;
+  }
+  run.training = RunSet<T>(
+      std::make_unique<StreamedSet<T>>(training.source, StreamOptions{memory, rules, true, options.begun_with}));
+  StreamedSet<T>& stream = run.training.stream();
+  require_memory_for_network<T>(config, run.layout(config), run.training.rows());
+  if (std::string remark = streaming_remark<T>(config, stream, training.bytes); !remark.empty())
+    run.remarks.push_back(std::move(remark));
+  if (config.data.valid_fraction > 0) stream.keep_training_rows(config.train.seed, config.data.valid_fraction);
+  if (config.data.standardize != Standardize::kNone)
+    standardize_by_stream(config, training.source, options.statistics_file, run);
+  finish(config, run);
+  return run;
 }
 
 }  // namespace
 
 template <class T>
-RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<Dataset<T>> validation,
-                            std::optional<Dataset<T>> test) {
+RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<RunSet<T>> validation,
+                            std::optional<RunSet<T>> test) {
   require_memory_for_network<T>(config, {training.features(), config.model.layers}, training.rows());
   RunData<T> run;
   const std::size_t outputs = config.model.layers.back().units;
-  const auto check = [&](const Dataset<T>& data) { check_targets(data, config.train.loss, outputs); };
-  check(training);
+  check_targets(training, config.train.loss, outputs);
   if (config.data.valid_fraction > 0) {
     auto [kept, held_out] = hold_out(std::move(training), config.data.valid_fraction, config.train.seed);
     run.training = std::move(kept);
@@ -120,15 +255,9 @@ RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::opti
   run.test = std::move(test);
   if (config.data.standardize != Standardize::kNone) {
     Arena arena(thread_count(config));
-    run.standardization = fit_standardization(run.training, config.data.standardize, &arena);
+    run.standardization = fit_standardization(run.training.memory(), config.data.standardize, &arena);
   }
-  standardize(run.standardization, run.training);
-  for (auto* other : {&run.validation, &run.test}) {
-    if (!other->has_value()) continue;
-    check_against_training(run.training, **other);
-    check(**other);
-    standardize(run.standardization, **other);
-  }
+  finish(config, run);
   return run;
 }
 
@@ -145,28 +274,52 @@ void check_in_memory(const Dataset<T>& data, const std::string& what) {
 }
 
 template <class T>
-RunData<T> load_run_data(const Config& config) {
+RunData<T> load_run_data(const Config& config, const LoadOptions& options) {
   const auto& files = config.data;
-  const DataSource training = source_of(config, "data.train", files.train);
-  std::optional<DataSource> valid, test;  // all names are resolved before the first file is read
-  if (!files.valid.empty()) valid = source_of(config, "data.valid", files.valid);
-  if (!files.test.empty()) test = source_of(config, "data.test", files.test);
+  const Wanted<T> training(config, "data.train", files.train);
+  std::optional<Wanted<T>> valid, test;
+  if (!files.valid.empty()) valid.emplace(config, "data.valid", files.valid);
+  if (!files.test.empty()) test.emplace(config, "data.test", files.test);
 
-  std::uint64_t memory = memory_limit(config);
-  Dataset<T> training_set = read_within<T>(training, memory);
-  std::optional<Dataset<T>> valid_set, test_set;
-  if (valid) valid_set = read_within<T>(*valid, memory);
-  if (test) test_set = read_within<T>(*test, memory);
-  return prepare_run_data<T>(config, std::move(training_set), std::move(valid_set), std::move(test_set));
+  // What is not streamed, in order: all, or training rows beside judged ones that are, or judged ones that are few.
+  const std::uint64_t memory = memory_limit(config);
+  const bool all_fit = sum_of(training.bytes, bytes_of(valid), bytes_of(test)) <= memory;
+  const std::uint64_t most_judged = all_fit ? memory : memory / kJudgedShare;
+  const std::uint64_t left =
+      memory - (all_fit ? bytes_of(valid) + bytes_of(test)
+                        : std::min(bytes_of(valid), most_judged) + std::min(bytes_of(test), most_judged));
+  const bool was_streamed = options.begun_with && *options.begun_with != StreamWindow{};
+  const bool streamed = was_streamed || training.bytes > left;
+  if (streamed && options.begun_with && !was_streamed)
+    throw DataError(
+        fmt::format("{}: the run began with its rows in memory, which take {} bytes, and data.memory now "
+                    "leaves {} for them; raise it to go on",
+                    training.source.files.front(), training.bytes, left));
+  const TargetRules rules = target_rules(config);
+  std::optional<RunSet<T>> validation = open_judged<T>(valid, most_judged, rules);
+  std::optional<RunSet<T>> test_set = open_judged<T>(test, most_judged, rules);
+  if (streamed) return load_streamed<T>(config, training, std::move(validation), std::move(test_set), left, options);
+  return prepare_run_data<T>(config, read_dataset<T>(training.source, memory), std::move(validation),
+                             std::move(test_set));
 }
 
-template RunData<float> load_run_data(const Config&);
-template RunData<double> load_run_data(const Config&);
+template <class T>
+std::unique_ptr<MinibatchFeed<T>> make_feed(const RunSet<T>& training, const FeedOptions& options) {
+  if (!training.streamed()) return std::make_unique<MinibatchFeed<T>>(training.memory(), options);
+  auto rows = std::make_unique<StreamedRows<T>>(training.stream(), options.shuffle, options.seed, options.first_epoch,
+                                                options.first_epoch_step * options.batch_size);
+  return std::make_unique<MinibatchFeed<T>>(std::move(rows), options);
+}
+
+template std::unique_ptr<MinibatchFeed<float>> make_feed(const RunSet<float>&, const FeedOptions&);
+template std::unique_ptr<MinibatchFeed<double>> make_feed(const RunSet<double>&, const FeedOptions&);
+template RunData<float> load_run_data(const Config&, const LoadOptions&);
+template RunData<double> load_run_data(const Config&, const LoadOptions&);
 template void check_in_memory(const Dataset<float>&, const std::string&);
 template void check_in_memory(const Dataset<double>&, const std::string&);
-template RunData<float> prepare_run_data(const Config&, Dataset<float>, std::optional<Dataset<float>>,
-                                         std::optional<Dataset<float>>);
-template RunData<double> prepare_run_data(const Config&, Dataset<double>, std::optional<Dataset<double>>,
-                                          std::optional<Dataset<double>>);
+template RunData<float> prepare_run_data(const Config&, Dataset<float>, std::optional<RunSet<float>>,
+                                         std::optional<RunSet<float>>);
+template RunData<double> prepare_run_data(const Config&, Dataset<double>, std::optional<RunSet<double>>,
+                                          std::optional<RunSet<double>>);
 
 }  // namespace gradloom

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -7,7 +8,9 @@
 #include "engine/core/parallel.hpp"
 #include "engine/data/feed.hpp"
 #include "engine/data/prepare.hpp"
+#include "engine/data/run_set.hpp"
 #include "engine/nn/layout.hpp"
+#include "engine/train/statistics_cache.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/dataset.hpp"
 
@@ -16,11 +19,18 @@ namespace gradloom {
 /// Everything a run learns from and is judged by, checked and standardized.
 template <class T>
 struct RunData {
-  Dataset<T> training;
-  std::optional<Dataset<T>> validation;
-  std::optional<Dataset<T>> test;
-  Standardization standardization;  ///< of the training rows; already applied to all three
+  RunSet<T> training;
+  std::optional<RunSet<T>> validation;
+  std::optional<RunSet<T>> test;
+  Standardization standardization;          ///< of the training rows; already applied to all three
+  std::vector<std::string> remarks;         ///< what the user should know of how the data are read
+  std::optional<StatisticsCache> uncached;  ///< where `standardization` took a pass over a stream: what to keep it in
 
+  /// How training rows are streamed; zeros where they are in memory.
+  [[nodiscard]] StreamWindow window() const {
+    if (!training.streamed()) return {};
+    return {training.stream().plan().block_rows, training.stream().plan().window_blocks};
+  }
   [[nodiscard]] ParameterLayout layout(const Config& config) const {
     return {training.features(), config.model.layers};
   }
@@ -36,19 +46,29 @@ std::string key_place(const Config& config, const std::string& key);
 /// thread of `arena` on every core.
 FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena);
 
+struct LoadOptions {
+  std::optional<StreamWindow> begun_with;  ///< how a run that is resumed read its training rows
+  std::string statistics_file;             ///< of a StatisticsCache to look into; empty: none
+};
+
 /// Reads the data sets that the config names, holds validation rows out, checks targets against the network, and
-/// standardizes. ConfigError for files that do not exist; DataError for all that training could trip over.
+/// standardizes. Sets that data.memory has no room for are streamed: of those, labels and values are looked at when
+/// they are read. ConfigError for files that do not exist; DataError for all that training could trip over.
 template <class T>
-RunData<T> load_run_data(const Config& config);
+RunData<T> load_run_data(const Config& config, const LoadOptions& options = {});
+
+/// The minibatches of the training rows, from a step of an epoch on.
+template <class T>
+std::unique_ptr<MinibatchFeed<T>> make_feed(const RunSet<T>& training, const FeedOptions& options);
 
 /// What reading a file would have found: DataError where data in memory have no rows or columns, x and y (or
 /// source_rows) of different lengths, or NaN or Inf. `what` is what messages call them.
 template <class T>
 void check_in_memory(const Dataset<T>& data, const std::string& what);
 
-/// The same as load_run_data() for data already in memory, moved in: hold-out, checks, standardization.
+/// The same as load_run_data() for training rows already in memory, moved in: hold-out, checks, standardization.
 template <class T>
-RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<Dataset<T>> validation,
-                            std::optional<Dataset<T>> test);
+RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::optional<RunSet<T>> validation,
+                            std::optional<RunSet<T>> test);
 
 }  // namespace gradloom

@@ -37,7 +37,8 @@ void set_damaged_aside(CheckpointStore& store, const std::optional<ResumePoint>&
 // Temporary files of writes that a kill cut off.
 void remove_leftovers(const std::string& folder) {
   for (const std::string& name : list_folder(folder))
-    if (name.starts_with(".config.ini.tmp-") || name.starts_with(".metrics.jsonl.tmp-"))
+    if (name.starts_with(".config.ini.tmp-") || name.starts_with(".metrics.jsonl.tmp-") ||
+        name.starts_with(".statistics.json.tmp-"))
       remove_durably(fmt::format("{}/{}", folder, name));
 }
 

@@ -27,6 +27,8 @@ class RunFolder {
   RunFolder(const Config& config, bool resume);
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Of the file that keeps statistics of training rows that are streamed.
+  [[nodiscard]] std::string statistics_path() const { return path_ + "/statistics.json"; }
   [[nodiscard]] CheckpointStore& checkpoints() { return checkpoints_; }
 
   /// The checkpoint to go on from: the newest whole one, else a whole best.h5; damaged ones on the way are told to

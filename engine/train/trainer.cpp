@@ -91,7 +91,7 @@ Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Co
     best_checkpoint = read_checkpoint<T>(best);
     parameters = best_checkpoint->parameters.data();
   }
-  return evaluate_rows(run.network(), parameters, config.train.loss, data.standardization, *data.test, arena);
+  return evaluate_set(run.network(), parameters, config.train.loss, data.standardization, *data.test, arena);
 }
 
 template <class T>
@@ -113,6 +113,9 @@ EndReport run_logged(TrainingRun<T>& run, MetricsLog& log, Arena& arena) {
     arena.run([&] { end = run.run(); });
   } catch (const DivergenceError&) {
     log_failed_end(run, log, "diverged");
+    throw;
+  } catch (const DataError&) {
+    log_failed_end(run, log, "data-error");
     throw;
   } catch (const FileError&) {
     log_failed_end(run, log, "file-error");
@@ -137,7 +140,10 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   observers.add(options.observer);
   const std::optional<std::string> resume_point = folder.find_resume_point(observers);
   std::optional<Checkpoint<T>> checkpoint = read_resume_point<T>(resume_point, config);
-  const RunData<T> data = load_run_data<T>(config);
+  LoadOptions loading{std::nullopt, folder.statistics_path()};
+  if (checkpoint) loading.begun_with = checkpoint->progress.window;
+  const RunData<T> data = load_run_data<T>(config, loading);
+  for (const std::string& remark : data.remarks) observers.on_warning(remark);
   std::optional<ResumePoint> from;
   if (checkpoint) {
     from = {*resume_point, checkpoint->progress.step, checkpoint->progress.rollbacks};
@@ -156,6 +162,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     run.start_from(std::move(*initial));
   writer.require_room();
   folder.begin(config, from, observers);
+  if (data.uncached) data.uncached->write(data.standardization);
   if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
   observers.add(&folder.metrics());
 
@@ -173,14 +180,20 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
 template <class T>
 std::vector<std::string> check_as(const Config& config) {
   const RunData<T> data = load_run_data<T>(config);
+  const auto read_streamed = [](const RunSet<T>& set) {  // for refusals; what is in memory was read
+    if (set.streamed()) set.stream().for_each_piece_of_all(1024, [](auto&&...) {});
+  };
+  read_streamed(data.training);
+  if (data.validation) read_streamed(*data.validation);
+  if (data.test) read_streamed(*data.test);
   const ParameterLayout layout = data.layout(config);
   given_parameters<T>(config, layout);  // read for its refusals
   const auto plan = plan_step(layout, std::min(config.train.batch_size, data.training.rows()), config.train.shard_rows,
                               config.train.products, thread_count(config));
   std::vector<std::string> facts;
-  const auto tell_rows = [&](const char* what, const Dataset<T>& set) {
-    facts.push_back(fmt::format("{}: {} rows, {} features, {} target column{}", what, set.rows(), set.features(),
-                                set.outputs(), set.outputs() == 1 ? "" : "s"));
+  const auto tell_rows = [&](const char* what, const RunSet<T>& set) {
+    facts.push_back(fmt::format("{}: {} rows, {} features, {} target column{}{}", what, set.rows(), set.features(),
+                                set.outputs(), set.outputs() == 1 ? "" : "s", set.streamed() ? ", streamed" : ""));
   };
   tell_rows("training", data.training);
   if (data.validation) tell_rows("validation", *data.validation);
@@ -246,7 +259,7 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   if (validation != nullptr) check_in_memory(*validation, "validation data");
   const RunData<T> data =
       prepare_run_data<T>(config, std::move(training),
-                          validation != nullptr ? std::optional<Dataset<T>>(*validation) : std::nullopt, std::nullopt);
+                          validation != nullptr ? std::optional<RunSet<T>>(*validation) : std::nullopt, std::nullopt);
   auto parameters = given_parameters<T>(config, data.layout(config));
   Arena arena(thread_count(config));
   ObserverList observers;
@@ -260,7 +273,7 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   observers.on_end(end);
   auto state = std::make_shared<typename Model<T>::State>(typename Model<T>::State{
       run.network(), best.parameters() ? std::move(*best.parameters()) : run.state().parameters, config.train.loss,
-      data.standardization, data.training.feature_names, data.training.class_names, resolved_text(config)});
+      data.standardization, data.training.feature_names(), data.training.class_names(), resolved_text(config)});
   return Model<T>(std::move(state));
 }
 

@@ -72,6 +72,7 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       last_epoch_loss_(std::numeric_limits<double>::quiet_NaN()) {
   progress_.seed = config.train.seed;
   progress_.training_rows = data.training.rows();
+  progress_.window = data.window();
 }
 
 template <class T>
@@ -105,6 +106,11 @@ void TrainingRun<T>::require_same_run(const Checkpoint<T>& checkpoint, const std
   if (checkpoint.progress.training_rows != progress_.training_rows)
     throw DataError(fmt::format("{} was trained on {} rows, but data.train now gives {}: {}", name,
                                 checkpoint.progress.training_rows, progress_.training_rows, kSameDataOnly));
+  if (checkpoint.progress.window != progress_.window)
+    throw DataError(
+        fmt::format("{} was trained on rows in another order than data.memory now allows; set it back, or "
+                    "start a new run with another run.dir",
+                    name));
   if (!about_equal(checkpoint.standardization, data_.standardization))
     throw DataError(fmt::format("{} was trained on data of another mean and deviation than data.train now has: {}",
                                 name, kSameDataOnly));
@@ -162,7 +168,8 @@ void TrainingRun<T>::start_feed() {
   options.first_epoch = progress_.epoch;
   options.first_epoch_step = progress_.epoch_step;
   options.epochs = config_.train.epochs;
-  feed_.emplace(data_.training, options);
+  feed_.reset();  // before another one reads the same files
+  feed_ = make_feed(data_.training, options);
   step_.parameters_changed();
   step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};
 }
@@ -175,7 +182,7 @@ EndReport TrainingRun<T>::run() {
   if (may_go_back && !sink_.safe_step()) save();
   std::optional<std::string> reason;
   while (!(reason = reason_to_end())) {
-    if (!take_step(*feed_->next())) continue;  // there is one: the feed ends where the epochs do
+    if (!take_step(next_minibatch())) continue;
     const bool epoch_ended = progress_.epoch_step == steps_per_epoch_;
     if (epoch_ended) finish_epoch();
     save_if_due(epoch_ended);
@@ -194,6 +201,18 @@ EndReport TrainingRun<T>::run() {
   end.elapsed_seconds = elapsed_seconds();
   end.reason = *reason;
   return end;
+}
+
+template <class T>
+Minibatch<T> TrainingRun<T>::next_minibatch() {
+  try {
+    return *feed_->next();            // there is one: the feed ends where the epochs do
+  } catch (const DataError& error) {  // of rows that are streamed
+    sink_.settle();
+    if (sink_.safe_step() != progress_.step) save();
+    sink_.finish();
+    throw DataError(fmt::format("{}; the checkpoint of step {} stands", error.what(), progress_.step));
+  }
 }
 
 template <class T>
@@ -294,8 +313,8 @@ void TrainingRun<T>::finish_epoch() {
       progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
   if (data_.validation)
     off_the_clock([&] {
-      report.valid = evaluate_rows(network_, state_.parameters.data(), config_.train.loss, data_.standardization,
-                                   *data_.validation, arena_);
+      report.valid = evaluate_set(network_, state_.parameters.data(), config_.train.loss, data_.standardization,
+                                  *data_.validation, arena_);
     });
   if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)
     report.best = rank_epoch(monitored(report)) == 0;

@@ -67,6 +67,7 @@ class TrainingRun {
 
   void adopt(Checkpoint<T> checkpoint, const std::string& name);
   void start_feed();
+  Minibatch<T> next_minibatch();
   bool take_step(const Minibatch<T>& minibatch);
   [[nodiscard]] UpdateContext next_update() const;
   [[nodiscard]] double learning_rate_factor() const;
@@ -95,7 +96,7 @@ class TrainingRun {
 
   TrainingState<T> state_;
   StepGraph<T> step_;
-  std::optional<MinibatchFeed<T>> feed_;
+  std::unique_ptr<MinibatchFeed<T>> feed_;
   Progress progress_;
   double elapsed_before_ = 0;  ///< seconds of earlier sessions
   Clock::time_point started_ = Clock::now();

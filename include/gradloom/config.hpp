@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gradloom/options.hpp"
@@ -110,6 +111,10 @@ void require_resumable(const Config& checkpointed, const Config& now);
 
 /// The table of keys as help text: name, default, allowed values, effect.
 std::string config_help();
+
+/// Bytes: "1000000", "512MiB", "2GiB", "10GB" (KiB.. count 1024, KB.. count 1000); nothing where `text` is no such
+/// size.
+std::optional<std::uint64_t> parse_size(std::string_view text);
 
 /// The nearest of `known` to `word` by edit distance, or nothing where none is near.
 std::optional<std::string> nearest_name(const std::string& word, const std::vector<std::string>& known);

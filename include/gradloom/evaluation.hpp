@@ -17,14 +17,19 @@ struct Metrics {
   std::optional<double> rmse, mae, r2;  ///< the other losses; R² is NaN where an output is constant
 };
 
+struct EvaluationOptions {
+  std::size_t threads = 0;   ///< 0: all cores allowed to the process
+  std::uint64_t memory = 0;  ///< bytes that the data may take: larger sets are streamed; 0: a quarter of the RAM
+};
+
 /// Metrics of a checkpoint (file or run folder) on a data set (files or globs separated by spaces). Names of the
-/// HDF5 data sets come from the checkpoint's config. 0 threads: all cores allowed to the process.
-Metrics evaluate(const std::string& checkpoint, const std::string& data, std::size_t threads = 0);
+/// HDF5 data sets come from the checkpoint's config.
+Metrics evaluate(const std::string& checkpoint, const std::string& data, const EvaluationOptions& options = {});
 
 /// Writes predictions to `output`: `.h5`: `/prediction` (rows, outputs), and for classification `/label`; `.csv`: a
 /// header and a line for each row. Targets need not be present. ConfigError for another extension. The output appears
 /// whole or not at all. Returns the number of rows.
 std::uint64_t predict(const std::string& checkpoint, const std::string& data, const std::string& output,
-                      std::size_t threads = 0);
+                      const EvaluationOptions& options = {});
 
 }  // namespace gradloom

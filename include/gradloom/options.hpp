@@ -20,7 +20,9 @@ enum class Initializer { kAuto, kXavierUniform, kXavierNormal, kHeUniform, kHeNo
 
 enum class Precision { kFloat32, kFloat64 };
 enum class Standardize { kNone, kFeatures, kTargets, kBoth };
-enum class Shuffle { kFull, kNone };
+/// Order of an epoch's rows: all mixed; mixed within windows as large as memory allows, whose parts come from all over
+/// the set (the same as all mixed where the set fits in memory); or as they stand.
+enum class Shuffle { kFull, kWindow, kNone };
 enum class OptimizerType { kSgd };
 enum class ScheduleType { kConstant };
 /// What early stopping and the best checkpoint look at. Losses and errors fall, accuracy and R² rise.

@@ -68,6 +68,16 @@ class Memory(CliTest):
         self.config(["32 tanh", "1 linear"], batch=256)
         self.assert_within()
 
+    def test_streamed_set(self):
+        """Of 162 MB no more than data.memory; what is held out, standardized and judged included."""
+        self.write_set(400_000, 100)
+        for data in ("memory = 32MiB", "memory = 32MiB\nvalid-fraction = 0.2\nstandardize = both"):
+            with self.subTest(data):
+                self.config(["32 tanh", "1 linear"], batch=256, data=data)
+                run = f"--run.dir=run-{len(data)}"
+                self.assertLess(self.promised(run), 100 << 20)
+                self.assert_within(run)
+
     def test_many_inputs(self):
         """What is packed or computed for many inputs of few units is filled up, and each worker has its own."""
         self.write_set(30, 300_000)

@@ -168,7 +168,7 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[data]\nmemory = 0", {"512MiB"}},
       {"[data]\nmemory = 99999999TiB", {"512MiB"}},
       {"[data]\nfeatures =", {"must be a name, and not empty"}},
-      {"[data]\nshuffle = window", {"must be one of full, none"}},
+      {"[data]\nshuffle = windows", {"must be one of full, window, none", "did you mean window?"}},
       {"[data]\nweights = w", {"unknown key data.weights"}},
       {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS ACTIVATION [dropout=P]`"}},
       {"[model]\nlayer = 0 relu", {"UNITS must be an integer from 1 to 10000000"}},

@@ -149,10 +149,4 @@ TEST_CASE("groups are bounded by rows and by bytes", "[data][threads]") {
   const FeedPlan large = plan_feed(60'000, wide_row, options);
   CHECK(large.groups == 1);
   CHECK(large.rows == 10'000);
-
-  options.batch_size = 60'000;
-  CHECK(plan_feed(60'000, wide_row, options).bytes == 0);
-  options.batch_size = 32;
-  options.shuffle = Shuffle::kNone;
-  CHECK(plan_feed(60'000, wide_row, options).bytes == 0);
 }

@@ -73,8 +73,8 @@ TEST_CASE("predictions of a file are the model's, in HDF5 and in CSV", "[evaluat
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "c.h5", regression());
   write_data(folder / "data.h5", 2, {});
-  REQUIRE(predict(folder / "c.h5", folder / "data.h5", folder / "p.h5", 2) == kRows);
-  REQUIRE(predict(folder / "c.h5", folder / "data.h5", folder / "p.csv", 1) == kRows);
+  REQUIRE(predict(folder / "c.h5", folder / "data.h5", folder / "p.h5", {.threads = 2}) == kRows);
+  REQUIRE(predict(folder / "c.h5", folder / "data.h5", folder / "p.csv", {.threads = 1}) == kRows);
   const h5::File file = h5::File::open(folder / "p.h5");
   CHECK(file.info("/prediction").type_name() == "float64");
   CHECK_FALSE(file.exists("/label"));
@@ -146,12 +146,12 @@ TEST_CASE("evaluation restores units and reads several files as one", "[evaluate
   h5::File::open(folder / "p.h5").read_rows<double>("/prediction", 0, y.view());
   for (std::size_t r = 0; r < kRows; ++r) y(r, 0) += r % 2 == 0 ? 3 : -3;
   write_data(folder / "data.h5", 2, y);
-  const Metrics one = evaluate(folder / "c.h5", folder / "data.h5", 1);
+  const Metrics one = evaluate(folder / "c.h5", folder / "data.h5", {.threads = 1});
   CHECK(one.rows == kRows);
   CHECK(*one.mae == Approx(3).epsilon(1e-12));
   CHECK(*one.rmse == Approx(3).epsilon(1e-12));
   CHECK(one.loss == Approx(9.0 / 25).epsilon(1e-12));  // y_scale is 5
-  const Metrics two = evaluate(folder / "c.h5", folder / "data.h5" + " " + folder / "data.h5", 4);
+  const Metrics two = evaluate(folder / "c.h5", folder / "data.h5" + " " + folder / "data.h5", {.threads = 4});
   CHECK(two.rows == 2 * kRows);
   CHECK(two.loss == Approx(one.loss).epsilon(1e-12));
 }

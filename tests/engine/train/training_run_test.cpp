@@ -150,8 +150,8 @@ TEST_CASE("a run with dropout is another run, and validates the network without 
 
   const auto data = prepare_run_data<float>(without, samples<float>(500, 1), std::nullopt, std::nullopt);
   Arena arena(1);
-  const Metrics metrics = evaluate_rows<float>(Network<float>(data.layout(without)), last.parameters.data(), Loss::kMse,
-                                               data.standardization, *data.validation, arena);
+  const Metrics metrics = evaluate_set<float>(Network<float>(data.layout(without)), last.parameters.data(), Loss::kMse,
+                                              data.standardization, *data.validation, arena);
   CHECK(watch.epochs.back().valid->loss == metrics.loss);
 }
 

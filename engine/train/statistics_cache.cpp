@@ -1,0 +1,73 @@
+#include "engine/train/statistics_cache.hpp"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "engine/io/durable_file.hpp"
+#include "engine/io/folder.hpp"
+
+namespace gradloom {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Every number by its name in the file.
+template <class Object, class Use>
+void for_each_side(Object& s, const Use& use) {
+  use("x_mean", s.x_mean);
+  use("x_scale", s.x_scale);
+  use("y_mean", s.y_mean);
+  use("y_scale", s.y_scale);
+}
+
+Json description(const Config& config, const DataSource& source) {
+  Json files = Json::array();
+  for (const std::string& path : source.files) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) status = {};  // whoever reads the file will say so
+    files.push_back({{"path", std::filesystem::absolute(path).string()},
+                     {"bytes", status.st_size},
+                     {"seconds", status.st_mtim.tv_sec},
+                     {"nanoseconds", status.st_mtim.tv_nsec}});
+  }
+  return {{"files", files},
+          {"features", source.features},
+          {"targets", source.targets},
+          {"standardize", to_string(config.data.standardize)},
+          {"precision", to_string(config.model.precision)},
+          {"valid-fraction", config.data.valid_fraction},
+          {"seed", config.train.seed}};
+}
+
+}  // namespace
+
+StatisticsCache::StatisticsCache(std::string path, const Config& config, const DataSource& source)
+    : path_(std::move(path)), data_(description(config, source).dump()) {}
+
+std::optional<Standardization> StatisticsCache::read() const {
+  if (!file_exists(path_)) return std::nullopt;
+  const std::vector<std::byte> bytes = read_file(path_);
+  const Json json = Json::parse(reinterpret_cast<const char*>(bytes.data()),
+                                reinterpret_cast<const char*>(bytes.data()) + bytes.size(), nullptr, false);
+  if (!json.is_object() || !json.contains("data") || json["data"].dump() != data_) return std::nullopt;
+  try {
+    Standardization s;
+    for_each_side(
+        s, [&](const char* name, std::vector<double>& values) { values = json.at(name).get<std::vector<double>>(); });
+    return s;
+  } catch (const Json::exception&) {
+    return std::nullopt;  // not written by us: it is written anew
+  }
+}
+
+void StatisticsCache::write(const Standardization& standardization) const {
+  Json json = {{"data", Json::parse(data_)}};
+  for_each_side(standardization, [&](const char* name, const std::vector<double>& values) { json[name] = values; });
+  write_durably(path_, json.dump(1) + "\n");
+}
+
+}  // namespace gradloom

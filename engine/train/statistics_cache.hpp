@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/data/prepare.hpp"
+#include "engine/data/source.hpp"
+#include "gradloom/config.hpp"
+
+namespace gradloom {
+
+/// Mean and deviation of streamed training rows, kept in a file of the run folder, so that a run that is resumed need
+/// not read all its rows for them. They hold for the same files, unchanged by size and time, and the same rows of them.
+class StatisticsCache {
+ public:
+  /// `path`: the file, which need not be there.
+  StatisticsCache(std::string path, const Config& config, const DataSource& source);
+
+  /// Nothing where there is no such file, or it is of other data.
+  [[nodiscard]] std::optional<Standardization> read() const;
+  /// Replaces the file, durably; its folder is there. FileError where it cannot be written.
+  void write(const Standardization& standardization) const;
+
+ private:
+  std::string path_;
+  std::string data_;  ///< what the statistics are of, as JSON
+};
+
+}  // namespace gradloom
