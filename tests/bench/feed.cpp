@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/data/gather.hpp"
+#include "engine/data/sampler.hpp"
 
 namespace {
 
