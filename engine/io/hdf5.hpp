@@ -16,6 +16,25 @@ namespace gradloom::h5 {
 
 enum class TypeClass { kInteger, kFloat, kBoolean, kString, kOther };  ///< kBoolean: h5py's two-valued enumeration
 
+/// Number types that a data set is read as and created with.
+enum class NumberType : std::uint64_t {
+  kInt8,
+  kUint8,
+  kInt16,
+  kUint16,
+  kInt32,
+  kUint32,
+  kInt64,
+  kUint64,
+  kFloat16,
+  kFloat32,
+  kFloat64,
+  kBool  ///< a byte, 0 or 1; h5py's enumeration in the file
+};
+constexpr std::size_t kNumberTypes = 12;
+std::size_t bytes_of(NumberType type);
+std::string name_of(NumberType type);  ///< "float32"
+
 /// What a data set is, read without reading its elements.
 struct DatasetInfo {
   std::vector<std::uint64_t> shape;
@@ -24,10 +43,20 @@ struct DatasetInfo {
   std::size_t type_bytes = 0;
   bool is_signed = false;
   bool big_endian = false;
+  std::optional<NumberType> number;  ///< what the elements are, in either byte order; nothing: none of these
   std::vector<std::string> filters;  ///< "deflate", "shuffle", "fletcher32", or the number of a foreign one
   std::uint64_t stored_bytes = 0;    ///< bytes allocated in the file
   [[nodiscard]] bool numeric() const { return type_class <= TypeClass::kBoolean; }
   [[nodiscard]] std::string type_name() const;  ///< "float32", "uint8", "int16 big-endian", "bool"
+};
+
+/// A rectangle of a set of rows and columns (one column, where it has one dimension).
+struct Part {
+  std::uint64_t first = 0;  ///< row
+  std::uint64_t rows = 0;
+  std::uint64_t col = 0;
+  std::uint64_t cols = 0;
+  bool whole_rows = false;  ///< refuse a set that has other than `cols` columns
 };
 
 /// A group, a data set, or an attribute of one of the two.
@@ -45,13 +74,14 @@ struct StoredValue {
 /// Layout of a data set that grows by rows.
 struct RowsOptions {
   std::size_t cols = 0;        ///< 0: a one-dimensional set
-  std::size_t chunk_rows = 0;  ///< 0: about 1 MiB a chunk
+  std::size_t chunk_rows = 0;  ///< 0: rows_in_chunk()
   int deflate = 0;             ///< 0: none; else level 1..9 behind the shuffle filter
 };
 
+/// Rows of a chunk of about 1 MiB, at least one.
+std::size_t rows_in_chunk(std::size_t row_bytes);
+
 class RemoteFile;
-struct Part;
-enum class Element : std::uint64_t;
 
 /// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
 /// while writing are FileError. Messages name file and object.
@@ -99,6 +129,10 @@ class File {
   template <class T>
   void read_columns(const std::string& path, std::uint64_t first, std::uint64_t column, MatrixView<T> out) const;
 
+  /// Reads a part of a numeric set of rank 1 or 2 to `out`, row by row: numbers of `type` in this machine's byte order.
+  /// A set of that type comes bit for bit.
+  void read_elements(const std::string& path, const Part& part, NumberType type, std::byte* out) const;
+
   /// For files in memory: `group` and all that is below it, each item behind what holds it, otherwise by name.
   /// DataError where groups nest deeper than any file of ours (hard links may form a circle).
   [[nodiscard]] std::vector<TreeItem> tree(const std::string& group) const;
@@ -121,6 +155,9 @@ class File {
   void create_rows(const std::string& path, const RowsOptions& options);
   template <class T>
   void append_rows(const std::string& path, MatrixView<const T> rows);
+  /// The same for numbers of a type that is known when it runs: `rows` rows of it, in this machine's byte order.
+  void create_rows(const std::string& path, NumberType type, const RowsOptions& options);
+  void append_elements(const std::string& path, std::size_t rows, const std::byte* elements);
 
   /// Fixed-length strings, as UTF-8. `path` names a group or data set; write_string makes a scalar data set.
   void write_string(const std::string& path, const std::string& value);
@@ -145,7 +182,6 @@ class File {
   friend class RemoteFile;
   struct Impl;
   static File open_in_process(const std::string& path);
-  void read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out) const;
   explicit File(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -11,6 +11,7 @@ namespace gradloom::h5 {
 namespace {
 
 constexpr std::uint64_t kMostKept = 512 << 20;      // bytes of chunks kept between reads
+constexpr std::uint64_t kWholeBytes = 4 << 20;      // of a chunk without filters that is read whole
 constexpr std::size_t kConvertedBytes = 256 << 10;  // at a time: they stay in the processor's cache
 
 Filter filter_at(hid_t creation, unsigned index) {
@@ -117,13 +118,27 @@ void ChunkReader::read(const Part& part, hid_t memory_type, std::byte* out) {
   const std::uint64_t last_row = (part.first + part.rows - 1) / tall;
   const std::uint64_t last_col = (part.col + part.cols - 1) / wide;
   allow_(0, (last_row - part.first / tall + 1) * (last_col - part.col / wide + 1));
+  // Chunks that the library does not keep, it reads in part.
+  if (filters_.empty() && chunk_bytes_ > kWholeBytes)
+    return read_slab(dataset_, info_.type_bytes, part, memory_type, out);
   for (std::uint64_t r = part.first / tall; r <= last_row; ++r)
     for (std::uint64_t c = part.col / wide; c <= last_col; ++c) {
       Overlap overlap{r, c, std::max(part.first, r * tall), 0, std::max(part.col, c * wide), 0};
       overlap.rows = std::min(part.first + part.rows, (r + 1) * tall) - overlap.row;
       overlap.cols = std::min(part.col + part.cols, (c + 1) * wide) - overlap.col;
-      if (!(as_stored && read_whole(overlap, part, out))) copy(overlap, part, as_stored ? -1 : memory_type, out);
+      if (as_stored && read_whole(overlap, part, out)) continue;
+      copy(overlap, part, as_stored ? -1 : memory_type, out);
+      forget_if_read(overlap);
     }
+}
+
+// Sets are read from their first row to their last: behind its last element a chunk is not asked for again.
+void ChunkReader::forget_if_read(const Overlap& overlap) {
+  const std::uint64_t wide = info_.chunk.size() == 1 ? 1 : info_.chunk[1];
+  const std::uint64_t cols = info_.chunk.size() == 1 ? 1 : info_.shape[1];
+  if (overlap.row + overlap.rows != std::min(info_.shape[0], (overlap.chunk_row + 1) * info_.chunk[0])) return;
+  if (overlap.col + overlap.cols != std::min(cols, (overlap.chunk_col + 1) * wide)) return;
+  kept_bytes_ -= kept_.erase({overlap.chunk_row, overlap.chunk_col}) * chunk_bytes_;
 }
 
 // A chunk without filters that lies in `out` as it does in the file is read to its place.

@@ -16,16 +16,9 @@ namespace gradloom::h5 {
 /// Called before work on as many bytes of elements in as many chunks, so that a process with limits may make room.
 using Allow = std::function<void(std::uint64_t bytes, std::uint64_t chunks)>;
 
-/// A rectangle of a set of rows and columns (one column, where it has one dimension).
-struct Part {
-  std::uint64_t first = 0;  ///< row
-  std::uint64_t rows = 0;
-  std::uint64_t col = 0;
-  std::uint64_t cols = 0;
-};
-
 /// Takes the stored bytes of chunks from the library and undoes their filters itself. Keeps the chunks of the last band
-/// of rows, so that reads which end within a chunk do not inflate it twice. The data set must stay open as long.
+/// of rows until their last element was read, so that reads which end within a chunk do not inflate it twice; large
+/// ones without filters are read in part, never whole. The data set must stay open as long.
 class ChunkReader {
  public:
   /// `file_bytes` bounds what a chunk may take in the file.
@@ -43,6 +36,7 @@ class ChunkReader {
   struct Overlap;
   const Buffer& kept_chunk(std::uint64_t row, std::uint64_t col);
   bool read_whole(const Overlap& overlap, const Part& part, std::byte* out) const;
+  void forget_if_read(const Overlap& overlap);
   void copy(const Overlap& overlap, const Part& part, hid_t memory_type, std::byte* out);
   [[nodiscard]] std::vector<hsize_t> offset_of(std::uint64_t row, std::uint64_t col) const;
   [[nodiscard]] std::uint64_t stored_bytes(const std::vector<hsize_t>& offset) const;

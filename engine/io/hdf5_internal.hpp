@@ -61,6 +61,7 @@ struct ReadSet {
 /// A data set that grows.
 struct GrowingSet {
   Handle dataset;
+  NumberType type = NumberType::kFloat32;
   hsize_t rows = 0;
   std::size_t cols = 0;  ///< 0: one-dimensional
 };
@@ -87,33 +88,39 @@ struct File::Impl : OpenFile {
   std::unique_ptr<RemoteFile> remote;  ///< where it is open in another process: all reading is forwarded
 };
 
-/// The types that elements are converted to.
-enum class Element : std::uint64_t { kFloat, kDouble, kInt64, kUint64 };
+/// The number type that is T.
 template <class T>
-constexpr Element element_of() {
-  if constexpr (std::is_same_v<T, float>) return Element::kFloat;
-  if constexpr (std::is_same_v<T, double>) return Element::kDouble;
-  if constexpr (std::is_same_v<T, std::uint64_t>) return Element::kUint64;
-  return Element::kInt64;
+constexpr NumberType number_type() {
+  if constexpr (std::is_same_v<T, std::uint8_t>) return NumberType::kUint8;
+  if constexpr (std::is_same_v<T, std::int32_t>) return NumberType::kInt32;
+  if constexpr (std::is_same_v<T, std::int64_t>) return NumberType::kInt64;
+  if constexpr (std::is_same_v<T, std::uint64_t>) return NumberType::kUint64;
+  if constexpr (std::is_same_v<T, float>) return NumberType::kFloat32;
+  static_assert(sizeof(T) != 8 || std::is_integral_v<T> || std::is_same_v<T, double>);
+  return NumberType::kFloat64;
 }
-constexpr std::size_t bytes_of(Element element) { return element == Element::kFloat ? 4 : 8; }
 
 /// The set, opened and checked; the open one from the second call on.
 const ReadSet& read_set(OpenFile& file, const std::string& path);
 
-/// DataError where the set has no such part, or is wider where `whole_rows` are wanted.
-void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part,
-                  bool whole_rows);
+/// DataError where the set has no such part.
+void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part);
 
 /// Reads `part`, within the shape, to `out`. DataError.
-void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
+void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, NumberType type,
                std::byte* out);
 
-/// The library's number types that need no description: integers and IEEE floats of 1 to 8 bytes, either byte order.
+/// The elements of `part`, within the shape, by the library's own way. Throws Unreadable.
+void read_slab(hid_t dataset, std::size_t type_bytes, const Part& part, hid_t wanted, std::byte* out);
+
+/// The library's number types that need no description: the NumberTypes, each in little-endian and in big-endian order.
 std::span<const hid_t> plain_types();
 
-/// The type of elements in memory.
-hid_t memory_type_of(Element element);
+/// Of numbers in memory.
+hid_t memory_type_of(NumberType type);
+
+/// Little-endian on disk, whatever the machine.
+hid_t file_type_of(NumberType type);
 
 /// Elements of plain type that follow each other in the file.
 struct PlainElements {
@@ -151,33 +158,5 @@ Handle creation_properties(hid_t property_class);
 
 /// Creates the groups above `path` that are missing.
 void create_parents(const OpenFile& file, const std::string& path);
-
-/// The library's name of T in memory.
-template <class T>
-hid_t memory_type();
-template <>
-inline hid_t memory_type<float>() {
-  return H5T_NATIVE_FLOAT;
-}
-template <>
-inline hid_t memory_type<double>() {
-  return H5T_NATIVE_DOUBLE;
-}
-template <>
-inline hid_t memory_type<std::int32_t>() {
-  return H5T_NATIVE_INT32;
-}
-template <>
-inline hid_t memory_type<std::int64_t>() {
-  return H5T_NATIVE_INT64;
-}
-template <>
-inline hid_t memory_type<std::uint8_t>() {
-  return H5T_NATIVE_UINT8;
-}
-template <>
-inline hid_t memory_type<std::uint64_t>() {
-  return H5T_NATIVE_UINT64;
-}
 
 }  // namespace gradloom::h5

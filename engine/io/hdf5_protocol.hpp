@@ -54,8 +54,8 @@ inline std::vector<std::string> texts(Message& message) {
 
 /// Cuts a part into blocks that fit a slot, in the order of the elements row by row.
 template <class Use>
-void for_each_block(const Part& all, Element element, const Use& use) {
-  const std::uint64_t most = ReaderProcess::kSlotBytes / bytes_of(element);
+void for_each_block(const Part& all, NumberType type, const Use& use) {
+  const std::uint64_t most = ReaderProcess::kSlotBytes / bytes_of(type);
   const std::uint64_t cols = std::clamp<std::uint64_t>(all.cols, 1, most);
   const std::uint64_t rows = most / cols;
   for (std::uint64_t r = 0; r < all.rows; r += rows)

@@ -13,48 +13,12 @@ namespace {
 constexpr std::uint64_t kDeflateRatio = 1100;       // zlib compresses by 1032 at best
 constexpr std::uint64_t kUnprovenBytes = 1 << 20;   // that deflated chunks may promise before one of them is inflated
 constexpr std::uint64_t kWidestEmptyRow = 1 << 16;  // elements in one row, or column, of a set without any
-constexpr std::size_t kLargestElement = 16;         // long double
 constexpr std::uint64_t kCountedPerRead = 8;        // chunks that are counted in the time of one that is read
 
 // Saturates: a shape that overflows is larger than any file.
 std::uint64_t times(std::uint64_t a, std::uint64_t b) {
   std::uint64_t product = 0;
   return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
-}
-
-// h5py's bool: an enumeration of FALSE and TRUE over one byte.
-bool is_boolean(hid_t type) { return H5Tget_nmembers(type) == 2 && H5Tget_size(type) == 1; }
-
-TypeClass class_of(hid_t type) {
-  switch (H5Tget_class(type)) {
-    case H5T_INTEGER:
-      return TypeClass::kInteger;
-    case H5T_FLOAT:
-      return TypeClass::kFloat;
-    case H5T_ENUM:
-      return is_boolean(type) ? TypeClass::kBoolean : TypeClass::kOther;
-    case H5T_STRING:
-      return TypeClass::kString;
-    default:
-      return TypeClass::kOther;
-  }
-}
-
-// What is wrong with the type itself; empty where nothing is.
-std::string_view type_objection(hid_t type) {
-  switch (H5Tget_class(type)) {
-    case H5T_COMPOUND:
-      return "is of a compound type; store one plain data set for each member";
-    case H5T_VLEN:
-    case H5T_REFERENCE:
-      return "holds elements of variable length; store numbers or fixed-length strings";
-    case H5T_STRING:
-      return H5Tis_variable_str(type) > 0 ? "holds strings of variable length; store fixed-length ones" : "";
-    case H5T_ARRAY:
-      return "is of an array type; store a data set of rows and columns";
-    default:
-      return "";
-  }
 }
 
 std::string filter_name(H5Z_filter_t filter) {
@@ -214,21 +178,6 @@ ReadSet open_read_set(const OpenFile& file, const std::string& path) {
   return set;
 }
 
-// Of a contiguous or compact set. Throws Unreadable. Elements that do not become shorter are converted where they are
-// wanted; the library would take them there through a buffer of its own.
-void read_slab(const ReadSet& set, const Part& part, hid_t wanted, std::byte* out) {
-  const Handle space(H5Dget_space(set.dataset.id()), H5Sclose);
-  const Handle stored(H5Dget_type(set.dataset.id()), H5Tclose);
-  const bool in_place = set.info.type_bytes <= H5Tget_size(wanted);
-  const std::array<hsize_t, 2> start{part.first, part.col};
-  const std::array<hsize_t, 2> count{part.rows, part.cols};
-  const Handle memory(H5Screate_simple(2, count.data(), nullptr), H5Sclose);
-  if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
-      H5Dread(set.dataset.id(), in_place ? stored.id() : wanted, memory.id(), space.id(), H5P_DEFAULT, out) < 0 ||
-      (in_place && H5Tconvert(stored.id(), wanted, part.rows * part.cols, out, nullptr, H5P_DEFAULT) < 0))
-    throw Unreadable(last_error());
-}
-
 }  // namespace
 
 const ReadSet& read_set(OpenFile& file, const std::string& path) {
@@ -239,13 +188,12 @@ const ReadSet& read_set(OpenFile& file, const std::string& path) {
   return file.reading.emplace(key, open_read_set(file, path)).first->second;
 }
 
-void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part,
-                  bool whole_rows) {
+void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part) {
   if (!info.numeric()) throw_data_error(file, path, fmt::format("holds {}, not numbers", info.type_name()));
   if (info.shape.empty() || info.shape.size() > 2)
     throw_data_error(file, path, fmt::format("has {} dimensions; one or two are read", info.shape.size()));
   const std::uint64_t width = info.shape.size() == 1 ? 1 : info.shape[1];
-  if (whole_rows && width != part.cols)
+  if (part.whole_rows && width != part.cols)
     throw_data_error(file, path, fmt::format("has {} columns where {} are wanted", width, part.cols));
   if (part.col > width || part.cols > width - part.col)
     throw_data_error(file, path, fmt::format("has {} columns, not {}", width, part.col + part.cols));
@@ -253,14 +201,14 @@ void require_part(const std::string& file, const std::string& path, const Datase
     throw_data_error(file, path, fmt::format("has {} rows, not {}", info.shape[0], part.first + part.rows));
 }
 
-void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, Element element,
+void read_part(const OpenFile& file, const std::string& path, const ReadSet& set, const Part& part, NumberType type,
                std::byte* out) {
   if (part.rows == 0) return;
   try {
     if (set.chunks)
-      set.chunks->read(part, memory_type_of(element), out);
+      set.chunks->read(part, memory_type_of(type), out);
     else
-      read_slab(set, part, memory_type_of(element), out);
+      read_slab(set.dataset.id(), set.info.type_bytes, part, memory_type_of(type), out);
   } catch (const Unreadable& reason) {
     throw_data_error(
         file.name, path,
@@ -268,30 +216,24 @@ void read_part(const OpenFile& file, const std::string& path, const ReadSet& set
   }
 }
 
-hid_t memory_type_of(Element element) {
-  switch (element) {
-    case Element::kFloat:
-      return memory_type<float>();
-    case Element::kDouble:
-      return memory_type<double>();
-    case Element::kInt64:
-      return memory_type<std::int64_t>();
-    case Element::kUint64:
-      break;
-  }
-  return memory_type<std::uint64_t>();
-}
-
-std::span<const hid_t> plain_types() {
-  static const std::array types{H5T_STD_I8LE,   H5T_STD_U8LE,   H5T_STD_I16LE, H5T_STD_I16BE, H5T_STD_U16LE,
-                                H5T_STD_U16BE,  H5T_STD_I32LE,  H5T_STD_I32BE, H5T_STD_U32LE, H5T_STD_U32BE,
-                                H5T_STD_I64LE,  H5T_STD_I64BE,  H5T_STD_U64LE, H5T_STD_U64BE, H5T_IEEE_F32LE,
-                                H5T_IEEE_F32BE, H5T_IEEE_F64LE, H5T_IEEE_F64BE};
-  return types;
+// Elements that do not become shorter are converted where they are wanted; the library would take them there through a
+// buffer of its own.
+void read_slab(hid_t dataset, std::size_t type_bytes, const Part& part, hid_t wanted, std::byte* out) {
+  const Handle space(H5Dget_space(dataset), H5Sclose);
+  const Handle stored(H5Dget_type(dataset), H5Tclose);
+  const bool in_place = type_bytes <= H5Tget_size(wanted);
+  const std::array<hsize_t, 2> start{part.first, part.col};
+  const std::array<hsize_t, 2> count{part.rows, part.cols};
+  const Handle memory(H5Screate_simple(2, count.data(), nullptr), H5Sclose);
+  if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
+      H5Dread(dataset, in_place ? stored.id() : wanted, memory.id(), space.id(), H5P_DEFAULT, out) < 0 ||
+      (in_place && H5Tconvert(stored.id(), wanted, part.rows * part.cols, out, nullptr, H5P_DEFAULT) < 0))
+    throw Unreadable(last_error());
 }
 
 std::optional<PlainElements> plain_elements(const ReadSet& set, const Part& part) {
-  if (set.info.shape.size() == 2 && part.cols != set.info.shape[1]) return std::nullopt;
+  const bool whole_rows = set.info.shape.size() < 2 || part.cols == set.info.shape[1];
+  if (!whole_rows) return std::nullopt;
   const Handle creation(H5Dget_create_plist(set.dataset.id()), H5Pclose);
   if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS) return std::nullopt;
   const haddr_t place = H5Dget_offset(set.dataset.id());
@@ -299,42 +241,9 @@ std::optional<PlainElements> plain_elements(const ReadSet& set, const Part& part
   haddr_t end = 0;  // of what the file says it uses; the library refuses to read behind it
   if (place == HADDR_UNDEF || H5Fget_eoa(file.id(), &end) < 0 || place > end || promised_bytes(set.info) > end - place)
     return std::nullopt;
-  const Handle type(H5Dget_type(set.dataset.id()), H5Tclose);
-  const auto types = plain_types();
-  const auto found = std::find_if(types.begin(), types.end(), [&](hid_t t) { return H5Tequal(t, type.id()) > 0; });
-  if (found == types.end()) return std::nullopt;
-  return PlainElements{place, static_cast<std::uint64_t>(found - types.begin())};
-}
-
-std::string DatasetInfo::type_name() const {
-  const auto sized = [&](std::string_view name) {
-    return fmt::format("{}{}{}", name, 8 * type_bytes, big_endian ? " big-endian" : "");
-  };
-  switch (type_class) {
-    case TypeClass::kInteger:
-      return sized(is_signed ? "int" : "uint");
-    case TypeClass::kFloat:
-      return sized("float");
-    case TypeClass::kBoolean:
-      return "bool";
-    case TypeClass::kString:
-      return fmt::format("string of {} bytes", type_bytes);
-    case TypeClass::kOther:
-      break;
-  }
-  return "values of another type";
-}
-
-std::string_view describe_type(hid_t type, DatasetInfo& info) {
-  if (const std::string_view objection = type_objection(type); !objection.empty()) return objection;
-  info.type_class = class_of(type);
-  info.type_bytes = H5Tget_size(type);
-  if (!info.numeric()) return "";
-  if (info.type_bytes == 0 || info.type_bytes > kLargestElement) return "is of a number type that is not known";
-  const Handle base(info.type_class == TypeClass::kBoolean ? H5Tget_super(type) : H5Tcopy(type), H5Tclose);
-  info.is_signed = info.type_class == TypeClass::kFloat || H5Tget_sign(base.id()) == H5T_SGN_2;
-  info.big_endian = info.type_bytes > 1 && H5Tget_order(base.id()) == H5T_ORDER_BE;
-  return "";
+  if (!set.info.number) return std::nullopt;
+  const std::uint64_t type = 2 * static_cast<std::uint64_t>(*set.info.number) + (set.info.big_endian ? 1 : 0);
+  return PlainElements{place, type};
 }
 
 std::optional<std::vector<std::uint64_t>> shape_of(hid_t space) {
@@ -363,22 +272,23 @@ DatasetInfo File::info(const std::string& path) const {
   return read_set(*impl_, path).info;
 }
 
-void File::read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out) const {
-  if (impl_->remote) return impl_->remote->read(path, part, whole_rows, element, out);
+void File::read_elements(const std::string& path, const Part& part, NumberType type, std::byte* out) const {
+  if (impl_->remote) return impl_->remote->read(path, part, type, out);
   const LibraryTurn turn;
   const ReadSet& set = read_set(*impl_, path);
-  require_part(impl_->name, path, set.info, part, whole_rows);
-  read_part(*impl_, path, set, part, element, out);
+  require_part(impl_->name, path, set.info, part);
+  read_part(*impl_, path, set, part, type, out);
 }
 
 template <class T>
 void File::read_rows(const std::string& path, std::uint64_t first, MatrixView<T> out) const {
-  read(path, {first, out.rows, 0, out.cols}, true, element_of<T>(), reinterpret_cast<std::byte*>(out.data));
+  read_elements(path, {first, out.rows, 0, out.cols, true}, number_type<T>(), reinterpret_cast<std::byte*>(out.data));
 }
 
 template <class T>
 void File::read_columns(const std::string& path, std::uint64_t first, std::uint64_t column, MatrixView<T> out) const {
-  read(path, {first, out.rows, column, out.cols}, false, element_of<T>(), reinterpret_cast<std::byte*>(out.data));
+  read_elements(path, {first, out.rows, column, out.cols, false}, number_type<T>(),
+                reinterpret_cast<std::byte*>(out.data));
 }
 
 // NOLINTBEGIN(bugprone-macro-parentheses): a type's name takes none

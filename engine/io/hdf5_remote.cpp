@@ -24,6 +24,8 @@ DatasetInfo info_in(Message& message) {
   info.type_bytes = message.number();
   info.is_signed = message.number() != 0;
   info.big_endian = message.number() != 0;
+  if (const std::uint64_t number = message.number(); number < kNumberTypes)
+    info.number = static_cast<NumberType>(number);
   info.filters = texts(message);
   info.stored_bytes = message.number();
   return info;
@@ -50,11 +52,11 @@ struct Conversion {
   bool none;               // both types are the same
 };
 
-Conversion plain_conversion(const PlainElements& elements, Element element) {
+Conversion plain_conversion(const PlainElements& elements, NumberType type) {
   const LibraryTurn turn;
   if (elements.type >= plain_types().size()) return {};
   const hid_t stored = plain_types()[elements.type];
-  const hid_t wanted = memory_type_of(element);
+  const hid_t wanted = memory_type_of(type);
   return {stored, wanted, H5Tget_size(stored), H5Tequal(stored, wanted) > 0};
 }
 
@@ -149,17 +151,17 @@ std::optional<std::vector<std::string>> RemoteFile::strings_attribute(const std:
                [](Message& m) { return m.number() != 0 ? std::optional(texts(m)) : std::nullopt; });
 }
 
-void RemoteFile::read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out) {
+void RemoteFile::read(const std::string& path, const Part& part, NumberType type, std::byte* out) {
   Message request = request_of(Request::kRead, path);
   for (const std::uint64_t value :
-       {part.first, part.rows, part.col, part.cols, std::uint64_t{whole_rows}, static_cast<std::uint64_t>(element)})
+       {part.first, part.rows, part.col, part.cols, std::uint64_t{part.whole_rows}, static_cast<std::uint64_t>(type)})
     request.put(value);
   const auto plain = asked(request, plain_elements_in);
-  if (plain) return read_plain(path, *plain, part, element, out);
+  if (plain) return read_plain(path, *plain, part, type, out);
   std::size_t slot = 0;
-  for_each_block(part, element, [&](const Part& block) {
+  for_each_block(part, type, [&](const Part& block) {
     (void)receive();
-    const std::size_t bytes = block.rows * block.cols * bytes_of(element);
+    const std::size_t bytes = block.rows * block.cols * bytes_of(type);
     std::memcpy(out, process_->slot(slot).data(), bytes);
     process_->send(request_of(Request::kTaken, ""));
     out += bytes;
@@ -168,12 +170,12 @@ void RemoteFile::read(const std::string& path, const Part& part, bool whole_rows
 }
 
 // A piece at a time, so that it is converted while the processor's cache has it.
-void RemoteFile::read_plain(const std::string& path, const PlainElements& elements, const Part& part, Element element,
+void RemoteFile::read_plain(const std::string& path, const PlainElements& elements, const Part& part, NumberType type,
                             std::byte* out) {
   constexpr std::size_t kPiece = 32 << 10;  // elements
-  const auto [stored, wanted, from_bytes, as_wanted] = plain_conversion(elements, element);
+  const auto [stored, wanted, from_bytes, as_wanted] = plain_conversion(elements, type);
   if (from_bytes == 0) process_->throw_damaged("it answers nonsense");
-  const std::size_t to_bytes = bytes_of(element);
+  const std::size_t to_bytes = bytes_of(type);
   const std::uint64_t count = part.rows * part.cols;
   const std::uint64_t begin = elements.place + part.first * part.cols * from_bytes;
   if (as_wanted) return read_bytes(path, begin, {out, count * to_bytes});

@@ -32,7 +32,8 @@ class RemoteFile {
   [[nodiscard]] std::optional<std::string> string_attribute(const std::string& path, const std::string& name);
   [[nodiscard]] std::optional<std::vector<std::string>> strings_attribute(const std::string& path,
                                                                           const std::string& name);
-  void read(const std::string& path, const Part& part, bool whole_rows, Element element, std::byte* out);
+  /// As File::read_elements.
+  void read(const std::string& path, const Part& part, NumberType type, std::byte* out);
 
  private:
   /// What the process does.
@@ -40,9 +41,9 @@ class RemoteFile {
   void require_same(const File& file) const;
   static Message answer(const File& file, Message& request);
   static void send_elements(const File& file, Message& request, Channel& channel, std::span<std::byte> shared);
-  static void send_blocks(OpenFile& file, const std::string& path, const Part& part, Element element, Channel& channel,
+  static void send_blocks(OpenFile& file, const std::string& path, const Part& part, NumberType type, Channel& channel,
                           std::span<std::byte> shared);
-  void read_plain(const std::string& path, const PlainElements& elements, const Part& part, Element element,
+  void read_plain(const std::string& path, const PlainElements& elements, const Part& part, NumberType type,
                   std::byte* out);
   void read_bytes(const std::string& path, std::uint64_t place, std::span<std::byte> out) const;
   Message receive();

@@ -18,6 +18,7 @@ void put_info(Message& message, const DatasetInfo& info) {
   message.put(info.type_bytes);
   message.put(std::uint64_t{info.is_signed});
   message.put(std::uint64_t{info.big_endian});
+  message.put(info.number ? static_cast<std::uint64_t>(*info.number) : kNumberTypes);
   put_each(message, info.filters);
   message.put(info.stored_bytes);
 }
@@ -155,12 +156,12 @@ void RemoteFile::send_elements(const File& file, Message& request, Channel& chan
   part.rows = request.number();
   part.col = request.number();
   part.cols = request.number();
-  const bool whole_rows = request.number() != 0;
-  const auto element = static_cast<Element>(request.number());
+  part.whole_rows = request.number() != 0;
+  const auto type = static_cast<NumberType>(request.number());
   bool in_blocks = false;
   channel.send(guarded(open.name, [&] {
     const ReadSet& set = read_set(open, path);
-    require_part(open.name, path, set.info, part, whole_rows);
+    require_part(open.name, path, set.info, part);
     const std::optional<PlainElements> plain = plain_elements(set, part);
     Message message = done();
     message.put(std::uint64_t{plain.has_value()});
@@ -169,23 +170,23 @@ void RemoteFile::send_elements(const File& file, Message& request, Channel& chan
     in_blocks = !plain;
     return message;
   }));
-  if (in_blocks) send_blocks(open, path, part, element, channel, shared);
+  if (in_blocks) send_blocks(open, path, part, type, channel, shared);
 }
 
 // Each behind an answer of its own, the last one behind an error where one cannot be read.
-void RemoteFile::send_blocks(OpenFile& file, const std::string& path, const Part& part, Element element,
+void RemoteFile::send_blocks(OpenFile& file, const std::string& path, const Part& part, NumberType type,
                              Channel& channel, std::span<std::byte> shared) {
   std::size_t count = 0;
   bool going_on = true;
-  for_each_block(part, element, [&](const Part& block) {
+  for_each_block(part, type, [&](const Part& block) {
     // A slot is free at first, and again when its block was taken.
     if (going_on && count >= ReaderProcess::kSlots) going_on = channel.receive().has_value();
     if (!going_on) return;
     std::byte* slot = shared.data() + count++ % ReaderProcess::kSlots * ReaderProcess::kSlotBytes;
     going_on = false;
     const Message message = guarded(file.name, [&] {
-      file.allow(block.rows * block.cols * bytes_of(element), 0);
-      read_part(file, path, read_set(file, path), block, element, slot);
+      file.allow(block.rows * block.cols * bytes_of(type), 0);
+      read_part(file, path, read_set(file, path), block, type, slot);
       going_on = true;
       return done();
     });
