@@ -38,6 +38,14 @@ ssize_t write(int descriptor, const void* from, std::size_t bytes) {
   return fails("write", &bytes) ? -1 : ::write(descriptor, from, bytes);
 }
 
+ssize_t pread(int descriptor, void* out, std::size_t bytes, off_t place) {
+  return fails("pread", &bytes) ? -1 : ::pread(descriptor, out, bytes, place);
+}
+
+ssize_t pwrite(int descriptor, const void* from, std::size_t bytes, off_t place) {
+  return fails("pwrite", &bytes) ? -1 : ::pwrite(descriptor, from, bytes, place);
+}
+
 int ftruncate(int descriptor, off_t size) { return fails("ftruncate") ? -1 : ::ftruncate(descriptor, size); }
 int fsync(int descriptor) { return fails("fsync") ? -1 : ::fsync(descriptor); }
 int flock(int descriptor, int operation) { return fails("flock") ? -1 : ::flock(descriptor, operation); }

@@ -9,14 +9,15 @@
 #include <limits>
 #include <string_view>
 
-/// The system calls that run folders are read and written by. Arguments, results and errno are the system's own; what
-/// a file or folder has to do with the calls is said in durable_file.hpp, append_file.hpp and folder.hpp.
+/// The system calls that run folders and scratch files are read and written by. Arguments, results and errno are the
+/// system's own; what a file or folder has to do with the calls is said in durable_file.hpp, append_file.hpp,
+/// scratch_file.hpp and folder.hpp.
 namespace gradloom::sys {
 
 /// What is to go wrong with one call.
 struct Fault {
   int error = 0;  ///< errno of a failure in place of the call; 0: the call is made
-  /// The call is made for so many bytes at most (read, write).
+  /// The call is made for so many bytes at most (read, write, pread, pwrite).
   std::size_t most_bytes = std::numeric_limits<std::size_t>::max();
 };
 
@@ -35,6 +36,8 @@ void set_fault_plan(FaultPlan* plan);
 int open(const char* path, int flags, mode_t mode);
 ssize_t read(int descriptor, void* out, std::size_t bytes);
 ssize_t write(int descriptor, const void* from, std::size_t bytes);
+ssize_t pread(int descriptor, void* out, std::size_t bytes, off_t place);
+ssize_t pwrite(int descriptor, const void* from, std::size_t bytes, off_t place);
 int ftruncate(int descriptor, off_t size);
 int fsync(int descriptor);
 int flock(int descriptor, int operation);
