@@ -15,7 +15,8 @@ enum class RandomUse : std::uint32_t {
   kDropoutKey = 6,
   kDropout = 7,
   kBlockShuffle = 8,
-  kWindowShuffle = 9
+  kWindowShuffle = 9,
+  kRepack = 10
 };
 
 /// Counter-based random numbers: a pure function of (seed, use, stream, counter), the same on every machine and for

@@ -8,9 +8,9 @@
 
 namespace gradloom {
 
-/// A pseudo-random permutation of [0, size) that is a function of (size, seed, epoch) alone: any position is reached
-/// without walking there, and no table is kept. A Feistel network (Luby and Rackoff 1988) over two halves of about the
-/// size's root. Constant after construction.
+/// A pseudo-random permutation of [0, size) that is a function of (size, seed, epoch, use) alone: any position is
+/// reached without walking there, and no table is kept. A Feistel network (Luby and Rackoff 1988) over two halves of
+/// about the size's root. Constant after construction.
 class KeyedPermutation {
  public:
   /// 0 < size < 2^63. `use` keeps permutations of different things apart.
