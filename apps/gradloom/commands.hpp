@@ -17,6 +17,7 @@ Command evaluate_command();
 Command predict_command();
 Command import_command();
 Command generate_command();
+Command repack_command();
 Command inspect_command();
 Command bench_command();
 Command verify_command();
@@ -29,7 +30,7 @@ const std::vector<Command>& commands();
 /// Writes to standard output. FileError where that fails (a full disk, a closed descriptor).
 void print(const std::string& text);
 
-/// From here on SIGINT and SIGTERM take the unfinished outputs of import, generate and predict with them.
+/// From here on SIGINT and SIGTERM take the unfinished outputs of import, generate, repack and predict with them.
 void remove_outputs_on_signals();
 
 /// `--threads` of commands that have it; 0 where it is absent: all cores allowed to the process.

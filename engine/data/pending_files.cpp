@@ -23,7 +23,7 @@ struct Slot {
   std::atomic<bool> taken = false, ready = false;
   std::array<char, 4096> path{};
 };
-std::array<Slot, 16> slots;
+std::array<Slot, 1024> slots;  // pages that are not used take no memory
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 void enter_slot(const std::string& path) {

@@ -13,5 +13,6 @@
 #include "gradloom/model.hpp"
 #include "gradloom/options.hpp"
 #include "gradloom/progress.hpp"
+#include "gradloom/repack.hpp"
 #include "gradloom/trainer.hpp"
 #include "gradloom/version.hpp"

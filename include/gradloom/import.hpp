@@ -66,7 +66,7 @@ struct ImportReport {
 /// does not grow with the sources' length.
 ImportReport import_data(const ImportOptions& options);
 
-/// Removes what import_data and generate have begun to write and not finished. Async-signal-safe: for the handler of a
+/// Removes what import_data, generate and repack have begun to write and not finished. Async-signal-safe: for the handler of a
 /// signal that ends the process.
 void remove_unfinished_outputs() noexcept;
 
