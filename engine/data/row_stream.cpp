@@ -11,8 +11,10 @@
 namespace gradloom {
 namespace {
 
-// Parts of the memory: for chunks that the reader holds (it has up to three copies of one), and for rows here.
-constexpr std::uint64_t kChunkShare = 8;
+// Parts of the memory: for chunks that the reader keeps, for one that it inflates (it has two copies of it then), and
+// for rows here.
+constexpr std::uint64_t kBandShare = 8;
+constexpr std::uint64_t kChunkShare = 4;
 constexpr std::uint64_t kRowShare = 16;
 
 std::uint64_t times(std::uint64_t a, std::uint64_t b) {
@@ -28,10 +30,10 @@ std::optional<BandPlan> plan_bands(const std::string& file, const RowSet& set, c
   const std::uint64_t chunk_cols = info.chunk.size() == 1 ? 1 : info.chunk[1];
   const std::uint64_t chunk_bytes = times(times(info.chunk[0], chunk_cols), info.type_bytes);
   const std::uint64_t in_band = (set.cols - 1) / chunk_cols + 1;
-  const std::uint64_t share = memory / kChunkShare;
+  const std::uint64_t share = memory / kBandShare;
   const bool read_in_parts = info.filters.empty();
   if (times(chunk_bytes, in_band) <= share || (read_in_parts && in_band == 1)) return std::nullopt;
-  if (chunk_bytes > share && !read_in_parts)
+  if (chunk_bytes > memory / kChunkShare && !read_in_parts)
     throw ConfigError(
         fmt::format("{}: /{} is stored in compressed chunks of {} bytes, which are inflated whole; give "
                     "--memory {}MiB or more",
