@@ -19,7 +19,7 @@ std::size_t terminal_width() {
 
 std::string time_text(double seconds) {
   if (!std::isfinite(seconds) || seconds >= 360'000) return "?";
-  const auto whole = static_cast<unsigned>(seconds + 0.5);
+  const long whole = std::lround(seconds);
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
   return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);

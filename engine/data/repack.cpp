@@ -99,7 +99,7 @@ RepackReport repack(const RepackOptions& options) {
   require_room(options, table);
   const std::vector<RepackedFile> files = plan_shards(options.output, options.shards, table.rows);
   require_apart(files, table);
-  ShardWriter writer(table.sets, files, options.chunk_rows, options.deflate);
+  ShardWriter writer(table.sets, files, options);
   if (options.shuffle_rows)
     shuffle_rows(options, table, writer);
   else

@@ -34,10 +34,10 @@ std::optional<BandPlan> plan_bands(const std::string& file, const RowSet& set, c
   const bool read_in_parts = info.filters.empty();
   if (times(chunk_bytes, in_band) <= share || (read_in_parts && in_band == 1)) return std::nullopt;
   if (chunk_bytes > memory / kChunkShare && !read_in_parts)
-    throw ConfigError(
-        fmt::format("{}: /{} is stored in compressed chunks of {} bytes, which are inflated whole; give "
-                    "--memory {}MiB or more",
-                    file, set.path, chunk_bytes, times(chunk_bytes, kChunkShare) / (1 << 20) + 1));
+    throw ConfigError(fmt::format(
+        "{}: /{} is stored in chunks of {} bytes behind filters, which are undone for a whole chunk at once; give "
+        "--memory {}MiB or more",
+        file, set.path, chunk_bytes, times(chunk_bytes, kChunkShare) / (1 << 20) + 1));
   BandPlan plan;
   plan.band_rows = std::min(info.chunk[0], info.shape[0]);
   plan.group_rows = std::clamp<std::uint64_t>(memory / kRowShare / set.row_bytes(), 1, plan.band_rows);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/core/parallel.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -44,9 +45,13 @@ std::string training_glob(const std::string& output, std::uint64_t shards) {
   return with_middle(name, fmt::format("*-of-{:0{}}", shards, digits_of(shards)));
 }
 
-ShardWriter::ShardWriter(const std::vector<RowSet>& sets, std::vector<RepackedFile> files, std::size_t chunk_rows,
-                         int deflate)
-    : sets_(sets), files_(std::move(files)), chunk_rows_(chunk_rows), deflate_(deflate), chunks_(sets.size()) {
+ShardWriter::ShardWriter(const std::vector<RowSet>& sets, std::vector<RepackedFile> files, const RepackOptions& options)
+    : sets_(sets),
+      files_(std::move(files)),
+      chunk_rows_(options.chunk_rows),
+      deflate_(options.deflate),
+      memory_(options.memory),
+      chunks_(sets.size()) {
   for (const RepackedFile& file : files_) temporary_.push_back(pending_.add(file.path));
 }
 
@@ -54,6 +59,7 @@ void ShardWriter::open_next() {
   const std::uint64_t rows = files_[opened_].rows;
   file_ = h5::File::create(temporary_[opened_++]);
   rows_left_ = rows;
+  std::size_t largest = 1;
   for (std::size_t s = 0; s < sets_.size(); ++s) {
     const RowSet& set = sets_[s];
     const std::size_t wanted = chunk_rows_ != 0 ? chunk_rows_ : h5::rows_in_chunk(set.row_bytes());
@@ -62,7 +68,11 @@ void ShardWriter::open_next() {
     file_->create_rows(set.path, set.type,
                        {.cols = set.flat ? 0 : set.cols, .chunk_rows = chunks_[s].most_rows, .deflate = deflate_});
     for (const auto& [attribute, values] : set.labels) file_->write_attribute(set.path, attribute, values);
+    largest = std::max(largest, chunks_[s].bytes.size());
   }
+  // Each is there as it was, shuffled, and compressed.
+  constexpr std::uint64_t kShare = 8, kCopies = 3;
+  most_packing_ = std::clamp<std::uint64_t>(memory_ / kShare / (kCopies * largest), 1, 2 * allowed_cores());
 }
 
 void ShardWriter::append(const RowBlock& block) {
@@ -94,12 +104,36 @@ void ShardWriter::append_to_chunk(std::size_t set, const std::byte* rows, std::s
 }
 
 void ShardWriter::write_chunk(std::size_t set, const std::byte* rows) {
-  file_->append_elements(sets_[set].path, chunks_[set].rows, rows);
+  if (deflate_ == 0)
+    file_->append_elements(sets_[set].path, chunks_[set].rows, rows);
+  else
+    pack(set, rows);
   chunks_[set].rows = 0;
 }
 
+void ShardWriter::pack(std::size_t set, const std::byte* rows) {
+  if (packing_.size() == most_packing_) write_packed();
+  const Chunk& chunk = chunks_[set];
+  std::vector<std::byte> elements(rows, rows + chunk.rows * sets_[set].row_bytes());
+  elements.resize(chunk.bytes.size());
+  const std::size_t element_bytes = h5::bytes_of(sets_[set].type);
+  packing_.push_back(
+      {set, chunk.rows, std::async(std::launch::async, [this, element_bytes, elements = std::move(elements)] {
+         return h5::deflated_chunk(elements, element_bytes, deflate_);
+       })});
+}
+
+// Writes the oldest of the chunks that are being compressed.
+void ShardWriter::write_packed() {
+  Packing oldest = std::move(packing_.front());
+  packing_.pop_front();
+  file_->append_chunk(sets_[oldest.set].path, oldest.rows, oldest.bytes.get());
+}
+
 void ShardWriter::close() {
-  for (std::size_t s = 0; s < sets_.size(); ++s) write_chunk(s, chunks_[s].bytes.data());
+  for (std::size_t s = 0; s < sets_.size(); ++s)
+    if (chunks_[s].rows > 0) write_chunk(s, chunks_[s].bytes.data());
+  while (!packing_.empty()) write_packed();
   file_->close();
   file_.reset();
 }

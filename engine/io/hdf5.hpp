@@ -81,6 +81,10 @@ struct RowsOptions {
 /// Rows of a chunk of about 1 MiB, at least one.
 std::size_t rows_in_chunk(std::size_t row_bytes);
 
+/// All elements of a chunk, as they are stored in a set that was created with deflate at `level`: shuffled, then
+/// deflated. Any thread may call it.
+std::vector<std::byte> deflated_chunk(std::span<const std::byte> elements, std::size_t element_bytes, int level);
+
 class RemoteFile;
 
 /// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
@@ -158,6 +162,8 @@ class File {
   /// The same for numbers of a type that is known when it runs: `rows` rows of it, in this machine's byte order.
   void create_rows(const std::string& path, NumberType type, const RowsOptions& options);
   void append_elements(const std::string& path, std::size_t rows, const std::byte* elements);
+  /// Appends a chunk of a set with deflate that deflated_chunk() made, behind whole chunks. `rows` rows of it count.
+  void append_chunk(const std::string& path, std::size_t rows, std::span<const std::byte> chunk);
 
   /// Fixed-length strings, as UTF-8. `path` names a group or data set; write_string makes a scalar data set.
   void write_string(const std::string& path, const std::string& value);

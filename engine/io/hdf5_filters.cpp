@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <new>
+
+#include "engine/io/hdf5.hpp"
 
 namespace gradloom::h5 {
 namespace {
@@ -65,6 +68,15 @@ Buffer unshuffled(const Buffer& planes, std::size_t element) {
   return out;
 }
 
+// Byte k of all elements stands together; bytes behind the last whole element stay.
+std::vector<std::byte> shuffled(std::span<const std::byte> chunk, std::size_t element_bytes) {
+  std::vector<std::byte> planes(chunk.begin(), chunk.end());
+  const std::size_t count = chunk.size() / element_bytes;
+  for (std::size_t k = 0; k < element_bytes; ++k)
+    for (std::size_t i = 0; i < count; ++i) planes[k * count + i] = chunk[i * element_bytes + k];
+  return planes;
+}
+
 // HDF5 1.6.2 wrote the checksum with the bytes of each half in the other order; the library takes both.
 std::uint32_t halves_swapped(std::uint32_t sum) { return (sum & 0x00FF00FFU) << 8 | (sum >> 8 & 0x00FF00FFU); }
 
@@ -92,6 +104,16 @@ std::size_t bytes_before(std::span<const Filter> filters, std::uint32_t skipped,
 }
 
 }  // namespace
+
+std::vector<std::byte> deflated_chunk(std::span<const std::byte> elements, std::size_t element_bytes, int level) {
+  const std::vector<std::byte> planes = shuffled(elements, element_bytes);
+  const std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)> deflater(
+      libdeflate_alloc_compressor(level), libdeflate_free_compressor);
+  if (!deflater) throw std::bad_alloc();
+  std::vector<std::byte> out(libdeflate_zlib_compress_bound(deflater.get(), planes.size()));
+  out.resize(libdeflate_zlib_compress(deflater.get(), planes.data(), planes.size(), out.data(), out.size()));
+  return out;
+}
 
 std::uint32_t fletcher32(std::span<const std::byte> data) {
   constexpr std::size_t kPairs = 360;  // the most whose sums stay below 2^32

@@ -52,15 +52,18 @@ GrowingSet& growing_set(OpenFile& file, const std::string& path) {
   return found->second;
 }
 
-void append(OpenFile& file, const std::string& path, const Handle& memory, hsize_t rows, hid_t type, const void* data) {
-  GrowingSet& set = growing_set(file, path);
-  const hsize_t cols = std::max<hsize_t>(set.cols, 1);
-  if (rows == 0) return;
-  const std::array<hsize_t, 2> start{set.rows, 0};
-  const std::array<hsize_t, 2> count{rows, cols};
-  const std::array<hsize_t, 2> extent{set.rows + rows, cols};
+void grow(const OpenFile& file, const std::string& path, const GrowingSet& set, hsize_t rows) {
+  const std::array<hsize_t, 2> extent{set.rows + rows, set.cols};
   if (H5Dset_extent(set.dataset.id(), extent.data()) < 0)
     throw_file_error(file.name, path, "cannot grow: " + last_error());
+}
+
+void append(OpenFile& file, const std::string& path, const Handle& memory, hsize_t rows, hid_t type, const void* data) {
+  GrowingSet& set = growing_set(file, path);
+  if (rows == 0) return;
+  const std::array<hsize_t, 2> start{set.rows, 0};
+  const std::array<hsize_t, 2> count{rows, std::max<hsize_t>(set.cols, 1)};
+  grow(file, path, set, rows);
   const Handle space(H5Dget_space(set.dataset.id()), H5Sclose);
   H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
   if (H5Dwrite(set.dataset.id(), type, memory.id(), space.id(), H5P_DEFAULT, data) < 0)
@@ -143,6 +146,16 @@ void File::append_elements(const std::string& path, std::size_t rows, const std:
   const GrowingSet& set = growing_set(*impl_, path);
   const hsize_t cols = std::max<hsize_t>(set.cols, 1);
   append(*impl_, path, memory_space(rows, cols, cols), rows, memory_type_of(set.type), elements);
+}
+
+void File::append_chunk(const std::string& path, std::size_t rows, std::span<const std::byte> chunk) {
+  const LibraryTurn turn;
+  GrowingSet& set = growing_set(*impl_, path);
+  grow(*impl_, path, set, rows);
+  const std::array<hsize_t, 2> offset{set.rows, 0};
+  if (H5Dwrite_chunk(set.dataset.id(), H5P_DEFAULT, 0, offset.data(), chunk.size(), chunk.data()) < 0)
+    throw_file_error(impl_->name, path, "cannot be written: " + last_error());
+  set.rows += rows;
 }
 
 #define GRADLOOM_INSTANTIATE(T)                                                                \

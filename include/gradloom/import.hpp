@@ -66,8 +66,8 @@ struct ImportReport {
 /// does not grow with the sources' length.
 ImportReport import_data(const ImportOptions& options);
 
-/// Removes what import_data, generate and repack have begun to write and not finished. Async-signal-safe: for the handler of a
-/// signal that ends the process.
+/// Removes what import_data, generate and repack have begun to write and not finished. Async-signal-safe: for the
+/// handler of a signal that ends the process.
 void remove_unfinished_outputs() noexcept;
 
 }  // namespace gradloom

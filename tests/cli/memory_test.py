@@ -1,8 +1,10 @@
-"""The memory that training takes at most: what `gradloom bench` promises for the config, against the peak resident size."""
+"""The memory that training takes at most: what `gradloom bench` promises for the config, against the peak resident
+size; and that of repack: what --memory says."""
 
 import json
 import os
 import subprocess
+import sys
 import unittest
 
 from support import PROGRAM, CliTest
@@ -85,6 +87,43 @@ class Memory(CliTest):
             with self.subTest(units=units):
                 self.config([f"{units} linear", "1 linear"], batch=16)
                 self.assert_within("--train.threads=4", f"--run.dir=run-{units}")
+
+
+SET = """import h5py, numpy, sys
+rows = int(sys.argv[1])
+with h5py.File("data.h5", "w") as file:
+    x = file.create_dataset("x", (rows, 50), "f4", chunks=eval(sys.argv[2]), compression=eval(sys.argv[3]))
+    x[...] = numpy.arange(rows * 50, dtype="f4").reshape(rows, 50)
+    file["y"] = numpy.arange(rows)
+"""
+
+
+class RepackMemory(CliTest):
+    MEMORY = 16 << 20
+    LIBRARY = 40 << 20  # what HDF5 keeps of its own, however large a set
+
+    def write_set(self, *arguments):
+        """By another process: what this one ever held would count as its children's, which are forks of it."""
+        subprocess.run([sys.executable, "-c", SET, *map(str, arguments)], cwd=self.folder, check=True)
+
+    def peak(self, *arguments):
+        """Peak resident bytes, of the process that reads for it too, one by one."""
+        process = subprocess.Popen([PROGRAM, "repack", "data.h5", "--output", "out.h5", "--memory", str(self.MEMORY),
+                                    *arguments], cwd=self.folder, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0)
+        return usage.ru_maxrss * 1024
+
+    def test_layouts(self):
+        rows = 500_000  # 100 MB
+        self.write_set(100, None, None)
+        most = self.peak() + self.MEMORY + self.LIBRARY
+        for chunks, compression in (((rows, 50), None), ((rows, 1), 1)):
+            self.write_set(rows, chunks, compression)
+            for order in ((), ("--shuffle-rows",)):
+                with self.subTest(chunks=chunks, compression=compression, order=order):
+                    self.assertLess(self.peak(*order), most)
 
 
 if __name__ == "__main__":

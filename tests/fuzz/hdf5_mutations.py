@@ -300,9 +300,10 @@ COMMANDS = {
     "train": ["train", "c.ini"],
     "evaluate": ["evaluate", "model.h5", "mutant.h5"],
     "predict": ["predict", "model.h5", "mutant.h5", "--output", "out.csv"],
+    "repack": ["repack", "mutant.h5", "--output", "repacked.h5", "--shuffle-rows"],
     "init-from": ["train", "c.ini", "--data.train=clean.h5", "--model.init-from=mutant.h5"],
 }
-TURNS = ("verify", "inspect", "check", "train", "verify", "inspect", "evaluate", "predict")
+TURNS = ("verify", "inspect", "check", "train", "verify", "inspect", "evaluate", "predict", "repack")
 
 Outcome = collections.namedtuple("Outcome", "status seconds cpu kib text")
 

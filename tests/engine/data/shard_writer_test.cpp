@@ -31,14 +31,14 @@ std::vector<RowSet> sets() {
 }
 
 // Rows of random bytes, in blocks of up to `most` rows; the same rows whatever the blocks.
-void write(const std::string& path, std::uint64_t shards, std::size_t chunk_rows, std::size_t most) {
+void write(const std::string& path, std::uint64_t shards, const RepackOptions& options, std::size_t most) {
   constexpr std::size_t kRows = 1000;
   const std::vector<RowSet> kept = sets();
   RowBuffer all(kept, kRows);
   std::mt19937 values(1), random(most);
   for (std::size_t i = 0; i < kRows * 12; ++i) all.set(0)[i] = static_cast<std::byte>(values());
   for (std::size_t i = 0; i < kRows * 2; ++i) all.set(1)[i] = static_cast<std::byte>(values());
-  ShardWriter writer(kept, plan_shards(path, shards, kRows), chunk_rows, 0);
+  ShardWriter writer(kept, plan_shards(path, shards, kRows), options);
   for (std::size_t first = 0; first < kRows;) {
     const std::size_t count = std::min(random() % most + 1, kRows - first);
     writer.append({first, count, {all.set(0) + first * 12, all.set(1) + first * 2}});
@@ -70,9 +70,14 @@ TEST_CASE("The bytes of shards do not depend on blocks of rows", "[shard_writer]
   const TemporaryFolder folder;
   for (const std::uint64_t shards : {1, 3})
     for (const std::size_t chunk_rows : {0, 1, 7, 500, 5000}) {
-      write(folder / "a.h5", shards, chunk_rows, 1);
-      write(folder / "b.h5", shards, chunk_rows, 1000);
-      write(folder / "c.h5", shards, chunk_rows, 60);
+      RepackOptions options;
+      options.chunk_rows = chunk_rows;
+      options.deflate = chunk_rows == 7 || chunk_rows == 500 ? 2 : 0;
+      write(folder / "a.h5", shards, options, 1);
+      options.memory = 1;
+      write(folder / "b.h5", shards, options, 1000);
+      options.memory = 100'000;
+      write(folder / "c.h5", shards, options, 60);
       const auto a = plan_shards(folder / "a.h5", shards, 1000);
       for (const char* other : {"b.h5", "c.h5"}) {
         const auto b = plan_shards(folder / other, shards, 1000);
@@ -88,12 +93,23 @@ TEST_CASE("The bytes of shards do not depend on blocks of rows", "[shard_writer]
     }
 }
 
+TEST_CASE("The bytes of compressed chunks do not depend on how many are under way", "[shard_writer][threads]") {
+  const TemporaryFolder folder;
+  RepackOptions options;
+  options.chunk_rows = 3;
+  options.deflate = 6;
+  write(folder / "a.h5", 1, options, 100);
+  options.memory = 1;
+  write(folder / "b.h5", 1, options, 100);
+  CHECK(bytes_of(folder / "a.h5") == bytes_of(folder / "b.h5"));
+}
+
 TEST_CASE("A writer that is not given all rows leaves nothing", "[shard_writer]") {
   const TemporaryFolder folder;
   {
     const std::vector<RowSet> kept = sets();
     RowBuffer rows(kept, 10);
-    ShardWriter writer(kept, plan_shards(folder / "a.h5", 2, 20), 0, 0);
+    ShardWriter writer(kept, plan_shards(folder / "a.h5", 2, 20), {});
     std::fill_n(rows.set(0), 120, std::byte{});
     std::fill_n(rows.set(1), 20, std::byte{});
     writer.append(rows.block(0, 10));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <random>
@@ -151,6 +152,27 @@ TEST_CASE("Rows of a chunk that ends within a read come once and in order", "[hd
     file.read_rows<double>("x", 0, {again.data(), 16, 4});
     CHECK(std::equal(again.begin(), again.end(), values.begin()));
   }
+}
+
+TEST_CASE("A chunk that was deflated apart is as the library writes it", "[hdf5]") {
+  const TemporaryFolder folder;
+  const NumberType type = GENERATE(NumberType::kUint8, NumberType::kInt16, NumberType::kFloat32, NumberType::kUint64);
+  const std::vector<std::byte> elements = random_bytes(16 * kCols * bytes_of(type), false);
+  {
+    File file = File::create(folder / "a.h5");
+    for (const char* name : {"x", "y"}) file.create_rows(name, type, {.cols = kCols, .chunk_rows = 8, .deflate = 4});
+    file.append_elements("x", 13, elements.data());
+    const std::size_t half = elements.size() / 2;
+    file.append_chunk("y", 8, deflated_chunk({elements.data(), half}, bytes_of(type), 4));
+    file.append_chunk("y", 5, deflated_chunk({elements.data() + half, half}, bytes_of(type), 4));
+    file.close();
+  }
+  const File file = File::open(folder / "a.h5");
+  std::vector<std::byte> x(13 * kCols * bytes_of(type)), y(x.size());
+  file.read_elements("x", {0, 13, 0, kCols, true}, type, x.data());
+  file.read_elements("y", {0, 13, 0, kCols, true}, type, y.data());
+  CHECK(x == y);
+  CHECK(std::equal(x.begin(), x.end(), elements.begin()));
 }
 
 TEST_CASE("Number types without a name are told, and converted", "[hdf5]") {
