@@ -40,6 +40,15 @@ TEST_CASE("A signal's handler can remove what is unfinished", "[pending_files]")
   CHECK(std::filesystem::exists(folder / "a.h5"));
 }
 
+TEST_CASE("A signal's handler can remove as many files as a set has shards", "[pending_files]") {
+  const testing::TemporaryFolder folder;
+  PendingFiles files;
+  for (int i = 0; i < 1000; ++i) std::ofstream(files.add(folder / std::to_string(i))) << i;
+  CHECK(folder.entries() == 1000);
+  remove_unfinished_outputs();
+  CHECK(folder.entries() == 0);
+}
+
 TEST_CASE("An output must be a file in a folder that exists", "[pending_files]") {
   const testing::TemporaryFolder folder;
   PendingFiles files;
