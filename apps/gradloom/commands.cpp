@@ -1,13 +1,16 @@
 #include "apps/gradloom/commands.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 
 #include "gradloom/config.hpp"
 #include "gradloom/errors.hpp"
 #include "gradloom/import.hpp"
+#include "gradloom/progress.hpp"
 
 namespace {
 
@@ -35,6 +38,13 @@ void print(const std::string& text) {
 void remove_outputs_on_signals() {
   for (const int signal : {SIGINT, SIGTERM})
     if (std::signal(signal, clear_and_end) == SIG_IGN) std::signal(signal, SIG_IGN);  // as `nohup` and `&` ask
+}
+
+std::function<void(const gradloom::WorkProgress&)> progress_bar() {
+  if (::isatty(STDERR_FILENO) == 0) return nullptr;
+  return [bar = std::make_shared<gradloom::WorkBar>(stderr)](const gradloom::WorkProgress& progress) {
+    bar->show(progress);
+  };
 }
 
 std::size_t threads_of(const Arguments& arguments) {

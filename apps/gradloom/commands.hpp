@@ -1,10 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "apps/gradloom/command_line.hpp"
 #include "gradloom/evaluation.hpp"
+#include "gradloom/work_progress.hpp"
 
 /// A command of the program. `run` returns the exit code, or throws what main prints.
 struct Command {
@@ -32,6 +34,9 @@ void print(const std::string& text);
 
 /// From here on SIGINT and SIGTERM take the unfinished outputs of import, generate, repack and predict with them.
 void remove_outputs_on_signals();
+
+/// For on_progress: draws a bar where standard error is a terminal, and wipes it away when the function is gone.
+std::function<void(const gradloom::WorkProgress&)> progress_bar();
 
 /// `--threads` of commands that have it; 0 where it is absent: all cores allowed to the process.
 std::size_t threads_of(const Arguments& arguments);

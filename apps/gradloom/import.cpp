@@ -1,13 +1,11 @@
 #include "gradloom/import.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <utility>
 
 #include "apps/gradloom/commands.hpp"
 #include "gradloom/config.hpp"
-#include "gradloom/progress.hpp"
 
 namespace {
 
@@ -67,14 +65,6 @@ std::string report_text(const gradloom::ImportReport& report) {
   return text;
 }
 
-/// A bar where a person looks on.
-gradloom::ImportReport import_with_bar(gradloom::ImportOptions& options) {
-  if (::isatty(STDERR_FILENO) == 0) return gradloom::import_data(options);
-  gradloom::ImportBar bar(stderr);
-  options.on_progress = [&](const gradloom::ImportProgress& progress) { bar.show(progress); };
-  return gradloom::import_data(options);
-}
-
 int run(const Arguments& arguments) {
   gradloom::ImportOptions options;
   options.sources = arguments.positionals();
@@ -93,7 +83,10 @@ int run(const Arguments& arguments) {
   options.split = split_of(arguments);
   options.seed = arguments.integer("seed").value_or(options.seed);
   remove_outputs_on_signals();
-  print(report_text(import_with_bar(options)));
+  options.on_progress = progress_bar();
+  const gradloom::ImportReport report = gradloom::import_data(options);
+  options.on_progress = nullptr;
+  print(report_text(report));
   return 0;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "apps/gradloom/commands.hpp"
-#include "apps/gradloom/work_bar.hpp"
 #include "gradloom/config.hpp"
 
 namespace {
@@ -62,13 +61,10 @@ std::string report_text(const gradloom::RepackOptions& options, const gradloom::
 
 int run(const Arguments& arguments) {
   gradloom::RepackOptions options = options_of(arguments);
-  gradloom::RepackReport report;
   remove_outputs_on_signals();
-  {
-    WorkBar bar;
-    options.on_progress = [&](const gradloom::RepackProgress& p) { bar.show(p.phase, p.done, p.total); };
-    report = gradloom::repack(options);
-  }
+  options.on_progress = progress_bar();
+  const gradloom::RepackReport report = gradloom::repack(options);
+  options.on_progress = nullptr;
   print(report_text(options, report));
   return 0;
 }

@@ -30,14 +30,14 @@ void report(const ImportOptions& options, const std::string& phase, std::uint64_
 }
 
 // All that comes out of a descriptor.
-void copy(int from, const std::string& name, const SpoolFile& to, const ImportOptions& options) {
+void copy(int from, const std::string& name, ScratchFile& to, const ImportOptions& options) {
   std::vector<char> piece(kPieceBytes);
   for (std::uint64_t done = 0;;) {
     const ssize_t count = sys::read(from, piece.data(), piece.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_call_failed(name, "read", errno);
     if (count == 0) return;
-    to.append(std::span(piece).first(static_cast<std::size_t>(count)));
+    to.append(std::as_bytes(std::span(piece).first(static_cast<std::size_t>(count))));
     done += static_cast<std::uint64_t>(count);
     report(options, "receiving", done, 0);
   }
@@ -87,12 +87,12 @@ ImportSources::ImportSources(const ImportOptions& options) {
     if (source == kStandardInput) {
       if (std::count(options.sources.begin(), options.sources.end(), source) > 1)
         throw ConfigError("import: - stands for standard input, which can be read only once");
-      const SpoolFile& spool = add_spool(options);
+      ScratchFile& spool = add_spool(options);
       sources_.push_back({"standard input", spool.path()});
       copy(STDIN_FILENO, sources_.back().name, spool, options);
     } else if (is_pipe(source)) {
       const Descriptor pipe(source, O_RDONLY);
-      const SpoolFile& spool = add_spool(options);
+      ScratchFile& spool = add_spool(options);
       sources_.push_back({source, spool.path()});
       copy(pipe.id(), source, spool, options);
     } else {
@@ -101,8 +101,8 @@ ImportSources::ImportSources(const ImportOptions& options) {
   }
 }
 
-SpoolFile& ImportSources::add_spool(const ImportOptions& options) {
-  spools_.push_back(std::make_unique<SpoolFile>(folder_of_output(options.output)));
+ScratchFile& ImportSources::add_spool(const ImportOptions& options) {
+  spools_.push_back(std::make_unique<ScratchFile>(folder_of_output(options.output)));
   return *spools_.back();
 }
 
@@ -111,12 +111,12 @@ void ImportSources::unpack_npz(const ImportOptions& options) {
   const NpzFile npz(archive.path, archive.name);
   sources_.clear();
   for (const std::size_t array : choose_arrays(npz, archive.name, options)) {
-    const SpoolFile& spool = add_spool(options);
+    ScratchFile& spool = add_spool(options);
     sources_.push_back({fmt::format("{}: {}", archive.name, npz.arrays()[array]), spool.path()});
     const std::uint64_t total = npz.bytes(array);
     std::uint64_t done = 0;
     npz.extract(array, [&](std::span<const char> piece) {
-      spool.append(piece);
+      spool.append(std::as_bytes(piece));
       done += piece.size();
       report(options, "unpacking", done, total);
     });

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/spool_file.hpp"
+#include "engine/io/scratch_file.hpp"
 #include "gradloom/import.hpp"
 
 namespace gradloom {
@@ -29,10 +29,10 @@ class ImportSources {
   void unpack_npz(const ImportOptions& options);
 
  private:
-  SpoolFile& add_spool(const ImportOptions& options);
+  ScratchFile& add_spool(const ImportOptions& options);
 
   std::vector<ImportSource> sources_;
-  std::vector<std::unique_ptr<SpoolFile>> spools_;
+  std::vector<std::unique_ptr<ScratchFile>> spools_;
 };
 
 /// Bytes of all sources, as they stand on disk.

@@ -59,25 +59,26 @@ void require_apart(const std::vector<RepackedFile>& outputs, const RowTable& tab
 
 // What a pass does with a block, and then says how far it is.
 template <class Use>
-std::function<void(const RowBlock&)> telling(const RepackOptions& options, std::string phase, std::uint64_t rows,
-                                             const Use& use) {
-  return [&options, phase = std::move(phase), rows, use](const RowBlock& block) {
+std::function<void(const TableBlock&)> telling(const RepackOptions& options, std::string phase, const RowTable& table,
+                                               const Use& use) {
+  std::uint64_t row_bytes = 0;
+  for (const RowSet& set : table.sets) row_bytes += set.row_bytes();
+  return [&options, phase = std::move(phase), rows = table.rows, row_bytes, use](const TableBlock& block) {
     use(block);
-    if (options.on_progress) options.on_progress({phase, block.first + block.rows, rows});
+    if (options.on_progress) options.on_progress({phase, (block.first + block.rows) * row_bytes, rows * row_bytes});
   };
 }
 
 void copy_rows(const RepackOptions& options, const RowTable& table, ShardWriter& writer) {
   for_each_block(table, options.memory, options.output,
-                 telling(options, "copying", table.rows, [&](const RowBlock& block) { writer.append(block); }));
+                 telling(options, "copying", table, [&](const TableBlock& block) { writer.append(block); }));
 }
 
 void shuffle_rows(const RepackOptions& options, const RowTable& table, ShardWriter& writer) {
   RowShuffle shuffle(table.sets, table.rows, options.seed, options.memory, options.output);
   for_each_block(table, options.memory, options.output,
-                 telling(options, "distributing", table.rows, [&](const RowBlock& block) { shuffle.add(block); }));
-  shuffle.for_each_block(
-      telling(options, "ordering", table.rows, [&](const RowBlock& block) { writer.append(block); }));
+                 telling(options, "distributing", table, [&](const TableBlock& block) { shuffle.add(block); }));
+  shuffle.for_each_block(telling(options, "ordering", table, [&](const TableBlock& block) { writer.append(block); }));
 }
 
 RepackReport report_of(const RepackOptions& options, const RowTable& table, std::vector<RepackedFile> files) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/data/pending_files.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -34,7 +35,7 @@ RowShuffle::RowShuffle(const std::vector<RowSet>& sets, std::uint64_t rows, std:
       buckets_((rows - 1) / bucket_rows_ + 1),
       memory_(memory),
       buffer_rows_(std::clamp<std::uint64_t>(memory / kBufferShare / record_bytes_ / buckets_, 1, bucket_rows_)),
-      scratch_(beside),
+      scratch_(folder_of_output(beside)),
       buffered_(buckets_),
       written_(buckets_) {}
 
@@ -42,7 +43,7 @@ std::uint64_t RowShuffle::rows_of(std::uint64_t bucket) const {
   return std::min(bucket_rows_, rows_ - bucket * bucket_rows_);
 }
 
-void RowShuffle::add(const RowBlock& block) {
+void RowShuffle::add(const TableBlock& block) {
   // Where a buffer would not have room for a row, all buckets share that of one.
   const bool shared = buffer_rows_ == 1;
   buffers_.resize((shared ? 1 : buckets_ * buffer_rows_) * record_bytes_);
@@ -72,7 +73,7 @@ void RowShuffle::flush(std::uint64_t bucket) {
   buffered_[bucket] = 0;
 }
 
-void RowShuffle::for_each_block(const std::function<void(const RowBlock&)>& use) {
+void RowShuffle::for_each_block(const std::function<void(const TableBlock&)>& use) {
   for (std::uint64_t bucket = 0; bucket < buckets_; ++bucket) {
     flush(bucket);
     if (written_[bucket] != rows_of(bucket)) throw Error("a shuffle was not given all of its rows");

@@ -22,9 +22,9 @@ class RowShuffle {
              const std::string& beside);
 
   /// The first pass: all rows, in order.
-  void add(const RowBlock& block);
+  void add(const TableBlock& block);
   /// The second pass, behind the first: gives blocks of rows in the new order.
-  void for_each_block(const std::function<void(const RowBlock&)>& use);
+  void for_each_block(const std::function<void(const TableBlock&)>& use);
 
  private:
   void flush(std::uint64_t bucket);

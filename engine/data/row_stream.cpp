@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/data/pending_files.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -51,7 +52,7 @@ RowStream::RowStream(const h5::File& file, const RowSet& set, const h5::DatasetI
   if (!plan_) return;
   for (std::uint64_t col = 0; col < set_.cols; col += plan_->strip_cols)
     strips_.push_back({col, std::min<std::uint64_t>(plan_->strip_cols, set_.cols - col)});
-  scratch_.emplace(beside);
+  scratch_.emplace(folder_of_output(beside));
 }
 
 void RowStream::next(std::size_t rows, std::byte* out) {

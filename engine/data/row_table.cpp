@@ -171,8 +171,8 @@ RowBuffer::RowBuffer(const std::vector<RowSet>& sets, std::size_t rows) {
   for (const RowSet& set : sets) sets_.emplace_back(rows * set.row_bytes());
 }
 
-RowBlock RowBuffer::block(std::uint64_t first, std::size_t rows) const {
-  RowBlock block{first, rows, {}};
+TableBlock RowBuffer::block(std::uint64_t first, std::size_t rows) const {
+  TableBlock block{first, rows, {}};
   for (const auto& set : sets_) block.sets.push_back(set.data());
   return block;
 }
@@ -188,7 +188,7 @@ RowTable examine_rows(const RepackOptions& options) {
 }
 
 void for_each_block(const RowTable& table, std::uint64_t memory, const std::string& beside,
-                    const std::function<void(const RowBlock&)>& use) {
+                    const std::function<void(const TableBlock&)>& use) {
   const auto most = static_cast<std::size_t>(std::max<std::uint64_t>(memory / 8 / table.row_bytes(), 1));
   std::uint64_t first = 0;
   for (std::size_t i = 0; i < table.files.size(); ++i) {

@@ -38,7 +38,7 @@ struct RowTable {
 };
 
 /// Rows of all sets of a table.
-struct RowBlock {
+struct TableBlock {
   std::uint64_t first = 0;  ///< row of the table
   std::size_t rows = 0;
   std::vector<const std::byte*> sets;  ///< the rows of each, one behind the other
@@ -49,7 +49,7 @@ class RowBuffer {
  public:
   RowBuffer(const std::vector<RowSet>& sets, std::size_t rows);
   [[nodiscard]] std::byte* set(std::size_t i) { return sets_[i].data(); }
-  [[nodiscard]] RowBlock block(std::uint64_t first, std::size_t rows) const;
+  [[nodiscard]] TableBlock block(std::uint64_t first, std::size_t rows) const;
 
  private:
   std::vector<AlignedBuffer<std::byte>> sets_;
@@ -62,6 +62,6 @@ RowTable examine_rows(const RepackOptions& options);
 /// Reads the rows of all files in order, a block at a time, in five eighths of `memory`. What layouts of the files
 /// cannot be read by rows are turned in temporary files beside `beside`.
 void for_each_block(const RowTable& table, std::uint64_t memory, const std::string& beside,
-                    const std::function<void(const RowBlock&)>& use);
+                    const std::function<void(const TableBlock&)>& use);
 
 }  // namespace gradloom

@@ -75,7 +75,7 @@ void ShardWriter::open_next() {
   most_packing_ = std::clamp<std::uint64_t>(memory_ / kShare / (kCopies * largest), 1, 2 * allowed_cores());
 }
 
-void ShardWriter::append(const RowBlock& block) {
+void ShardWriter::append(const TableBlock& block) {
   for (std::size_t done = 0; done < block.rows;) {
     if (!file_) open_next();
     const std::size_t count = rows_to_boundary(block.rows - done);

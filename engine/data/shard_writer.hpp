@@ -30,7 +30,7 @@ class ShardWriter {
   /// `memory`: one of each set, and some more that are being compressed, are in memory.
   ShardWriter(const std::vector<RowSet>& sets, std::vector<RepackedFile> files, const RepackOptions& options);
 
-  void append(const RowBlock& block);
+  void append(const TableBlock& block);
   /// Behind the last row: the files appear.
   void publish();
 

@@ -59,7 +59,7 @@ struct PassOptions {
   const std::vector<ImportSource>& sources;  ///< must outlive the passes
   BlockOptions blocks;
   std::size_t threads = 1;
-  std::function<void(const ImportProgress&)> on_progress;  ///< may be empty
+  std::function<void(const WorkProgress&)> on_progress;  ///< may be empty
 };
 
 /// The options' threads, or all cores allowed to the process.

@@ -12,19 +12,32 @@
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
+namespace {
 
-ScratchFile::ScratchFile(const std::string& beside) : beside_(beside) {
-  const std::filesystem::path target(beside);
-  const std::string name =
-      (target.parent_path() / fmt::format(".{}.scratch-{}", target.filename().string(), ::getpid())).string();
-  sys::unlink(name.c_str());  // left by a killed process that had our number
-  file_ = std::make_unique<Descriptor>(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-  if (sys::unlink(name.c_str()) != 0) throw_failed("removed", errno);
+constexpr mode_t kOwnerOnly = 0600;
+
+// For file systems without O_TMPFILE, such as NFS.
+std::unique_ptr<Descriptor> named_and_unlinked(const std::string& folder) {
+  const std::string path = (std::filesystem::path(folder) / fmt::format(".scratch.tmp-{}", ::getpid())).string();
+  auto file = std::make_unique<Descriptor>(path, O_CREAT | O_EXCL | O_RDWR, kOwnerOnly);
+  if (sys::unlink(path.c_str()) != 0) throw_call_failed(path, "unlink", errno);
+  return file;
 }
 
+std::unique_ptr<Descriptor> nameless(const std::string& folder) {
+  try {
+    return std::make_unique<Descriptor>(folder, O_TMPFILE | O_RDWR, kOwnerOnly);
+  } catch (const FileError&) {
+    return named_and_unlinked(folder);
+  }
+}
+
+}  // namespace
+
+ScratchFile::ScratchFile(const std::string& folder) : folder_(folder), file_(nameless(folder)) {}
+
 void ScratchFile::throw_failed(const char* what, int error) const {
-  throw FileError(
-      fmt::format("{}: the temporary file beside it cannot be {}: {}", beside_, what, std::strerror(error)));
+  throw FileError(fmt::format("{}: a temporary file there cannot be {}: {}", folder_, what, std::strerror(error)));
 }
 
 void ScratchFile::write_at(std::uint64_t place, std::span<const std::byte> bytes) const {
@@ -35,6 +48,11 @@ void ScratchFile::write_at(std::uint64_t place, std::span<const std::byte> bytes
     bytes = bytes.subspan(static_cast<std::size_t>(written));
     place += static_cast<std::uint64_t>(written);
   }
+}
+
+void ScratchFile::append(std::span<const std::byte> bytes) {
+  write_at(appended_, bytes);
+  appended_ += bytes.size();
 }
 
 void ScratchFile::read_at(std::uint64_t place, std::span<std::byte> out) const {
@@ -52,5 +70,7 @@ void ScratchFile::discard(std::uint64_t place, std::uint64_t bytes) const {
   (void)::fallocate(file_->id(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(place),
                     static_cast<off_t>(bytes));
 }
+
+std::string ScratchFile::path() const { return fmt::format("/proc/self/fd/{}", file_->id()); }
 
 }  // namespace gradloom

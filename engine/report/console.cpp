@@ -129,14 +129,14 @@ class BarConsole final : public TrainingObserver {
 
 }  // namespace
 
-ImportBar::ImportBar(std::FILE* out) : out_(out) {}
+WorkBar::WorkBar(std::FILE* out) : out_(out) {}
 
-ImportBar::~ImportBar() {
+WorkBar::~WorkBar() {
   if (shown_) write_text(out_, "\r\x1b[K");
 }
 
 // Rate and time left go by the mean of the phase.
-void ImportBar::show(const ImportProgress& progress) {
+void WorkBar::show(const WorkProgress& progress) {
   const Clock::time_point now = Clock::now();
   if (progress.phase != phase_) {
     phase_ = progress.phase;
@@ -148,7 +148,7 @@ void ImportBar::show(const ImportProgress& progress) {
   drawn_ = now;
   const double seconds = std::chrono::duration<double>(now - began_).count();
   const double rate = static_cast<double>(progress.done - first_done_) / seconds;
-  write_text(out_, "\r" + import_text(progress, rate, width_of(out_)) + "\x1b[K");
+  write_text(out_, "\r" + work_text(progress, rate, width_of(out_)) + "\x1b[K");
 }
 
 std::unique_ptr<TrainingObserver> make_console_observer(std::FILE* out, bool is_terminal) {

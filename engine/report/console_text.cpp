@@ -102,7 +102,7 @@ std::string bar_text(const StartReport& start, const StepReport& step, double sa
   return line_with_bar(head, done, tail, width);
 }
 
-std::string import_text(const ImportProgress& progress, double bytes_per_second, std::size_t width) {
+std::string work_text(const WorkProgress& progress, double bytes_per_second, std::size_t width) {
   const double done = static_cast<double>(progress.done), total = static_cast<double>(progress.total);
   const std::string head = progress.phase + " ", rate = short_count(bytes_per_second);
   if (progress.total == 0)

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <string>
 
-#include "gradloom/import.hpp"
 #include "gradloom/trainer.hpp"
+#include "gradloom/work_progress.hpp"
 
 /// What the console shows, as text: apart from the drawing so that it can be tested.
 namespace gradloom {
@@ -32,8 +32,8 @@ std::string epoch_text(const StartReport& start, const EpochReport& epoch);
 std::string bar_text(const StartReport& start, const StepReport& step, double samples_per_second, double seconds_left,
                      std::size_t width);
 
-/// The same for an import, such as "writing [====>     ]  52%  310MB/s  12s left"; where the total is not known
+/// The same for other work, such as "writing [====>     ]  52%  310MB/s  12s left"; where the total is not known
 /// "receiving 1.2GB  310MB/s".
-std::string import_text(const ImportProgress& progress, double bytes_per_second, std::size_t width);
+std::string work_text(const WorkProgress& progress, double bytes_per_second, std::size_t width);
 
 }  // namespace gradloom

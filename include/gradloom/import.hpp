@@ -7,19 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "gradloom/work_progress.hpp"
+
 namespace gradloom {
 
 enum class MissingCells { kError, kMean, kDrop };
 enum class HeaderMode { kDetect, kPresent, kAbsent };
 /// kTable: CSV and TSV.
 enum class SourceFormat { kDetect, kTable, kLibsvm, kIdx, kNpy, kNpz };
-
-/// How far an import is in one of its passes over the sources.
-struct ImportProgress {
-  std::string phase;        ///< "reading", "writing", ...
-  std::uint64_t done = 0;   ///< bytes of the sources
-  std::uint64_t total = 0;  ///< 0: not known, as of standard input
-};
 
 struct ImportOptions {
   /// CSV, TSV or LIBSVM files (one table); a file of features and one of targets, IDX or NPY; or one NPZ file. "-" is
@@ -45,8 +40,8 @@ struct ImportOptions {
   std::vector<double> split;  ///< empty, or fractions of train, valid, test that add up to 1
   std::uint64_t seed = 1;
   // how, which does not change what comes out
-  std::size_t threads = 0;                                 ///< 0: all cores allowed to the process
-  std::function<void(const ImportProgress&)> on_progress;  ///< called often, by one thread at a time; may be empty
+  std::size_t threads = 0;                               ///< 0: all cores allowed to the process
+  std::function<void(const WorkProgress&)> on_progress;  ///< called often, by one thread at a time; may be empty
 };
 
 struct ImportedFile {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "gradloom/import.hpp"
 #include "gradloom/trainer.hpp"
+#include "gradloom/work_progress.hpp"
 
 namespace gradloom {
 
@@ -16,17 +16,17 @@ namespace gradloom {
 /// a logged step every other second. `out` must outlive the observer.
 std::unique_ptr<TrainingObserver> make_console_observer(std::FILE* out, bool is_terminal);
 
-/// A bar for the passes of an import, for ImportOptions::on_progress: on a terminal, redrawn ten times a second.
-class ImportBar {
+/// A bar for the passes of an import or a repack, for their options' on_progress: redrawn ten times a second.
+class WorkBar {
  public:
   /// `out`, a terminal, must outlive the bar.
-  explicit ImportBar(std::FILE* out);
+  explicit WorkBar(std::FILE* out);
   /// Leaves nothing of the bar on the terminal.
-  ~ImportBar();
-  ImportBar(const ImportBar&) = delete;
-  ImportBar& operator=(const ImportBar&) = delete;
+  ~WorkBar();
+  WorkBar(const WorkBar&) = delete;
+  WorkBar& operator=(const WorkBar&) = delete;
 
-  void show(const ImportProgress& progress);
+  void show(const WorkProgress& progress);
 
  private:
   using Clock = std::chrono::steady_clock;

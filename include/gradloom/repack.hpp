@@ -6,14 +6,9 @@
 #include <string>
 #include <vector>
 
-namespace gradloom {
+#include "gradloom/work_progress.hpp"
 
-/// How far the work is in one of its passes over the rows.
-struct RepackProgress {
-  std::string phase;  ///< "copying", or "distributing", "ordering"
-  std::uint64_t done = 0;
-  std::uint64_t total = 0;
-};
+namespace gradloom {
 
 struct RepackOptions {
   static constexpr std::uint64_t kLeastMemory = 16ULL << 20;
@@ -30,7 +25,7 @@ struct RepackOptions {
   std::uint64_t seed = 1;               ///< decides the order where rows are shuffled
   std::uint64_t shards = 1;             ///< files that the rows are split over
   std::uint64_t memory = 256ULL << 20;  ///< bytes that the work may take; the outputs do not depend on it
-  std::function<void(const RepackProgress&)> on_progress;  ///< called often; may be empty
+  std::function<void(const WorkProgress&)> on_progress;  ///< called often; may be empty
 };
 
 /// A data set that was kept.

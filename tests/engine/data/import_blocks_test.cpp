@@ -93,7 +93,7 @@ TEST_CASE("tables of numbers are written in one pass, the same from any blocks a
   import.add("a,y,b\n1e3,2,3\n", "more.csv");
   import.options.targets = {"y"};
   std::vector<std::string> phases;
-  import.options.on_progress = [&](const ImportProgress& progress) {
+  import.options.on_progress = [&](const WorkProgress& progress) {
     if (phases.empty() || phases.back() != progress.phase) phases.push_back(progress.phase);
 };
 check_any_blocks(import);

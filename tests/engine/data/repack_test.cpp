@@ -76,7 +76,7 @@ TEST_CASE("Repack tells how far it is", "[repack]") {
   RepackOptions options = options_for(folder);
   std::vector<std::string> phases;
   std::uint64_t last = 0;
-  options.on_progress = [&](const RepackProgress& progress) {
+  options.on_progress = [&](const WorkProgress& progress) {
     if (phases.empty() || phases.back() != progress.phase) {
       if (!phases.empty()) CHECK(last == 500'000);
       phases.push_back(progress.phase);

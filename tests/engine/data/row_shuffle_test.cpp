@@ -47,7 +47,7 @@ std::vector<std::uint64_t> shuffled(std::uint64_t rows, std::uint64_t seed, std:
   }
   std::vector<std::uint64_t> order;
   std::size_t torn = 0;
-  shuffle.for_each_block([&](const RowBlock& block) {
+  shuffle.for_each_block([&](const TableBlock& block) {
     CHECK(block.first == order.size());
     for (std::size_t r = 0; r < block.rows; ++r) {
       std::uint64_t row = 0;
@@ -117,7 +117,7 @@ TEST_CASE("A shuffle that is not given all rows, or finds no room, says so", "[r
   const TemporaryFolder folder;
   const std::vector<RowSet> sets = sets_of(3);
   RowShuffle shuffle(sets, 10, 1, 1, folder / "out.h5");
-  CHECK_THROWS_AS(shuffle.for_each_block([](const RowBlock&) {}), Error);
+  CHECK_THROWS_AS(shuffle.for_each_block([](const TableBlock&) {}), Error);
   RowBuffer buffer(sets, 10);
   std::memset(buffer.set(0), 0, 30);
   std::memset(buffer.set(1), 0, 80);

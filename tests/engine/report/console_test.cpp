@@ -75,10 +75,10 @@ std::size_t count(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("an import's bar is drawn every tenth of a second and taken away") {
+TEST_CASE("a bar is drawn every tenth of a second and taken away") {
   const Captured out;
   {
-    ImportBar bar(out.file());
+    WorkBar bar(out.file());
     bar.show({"reading", 100, 1000});
     bar.show({"reading", 200, 1000});
     CHECK(out.text().empty());
@@ -90,14 +90,14 @@ TEST_CASE("an import's bar is drawn every tenth of a second and taken away") {
   CHECK(out.text().ends_with("\x1b[K\r\x1b[K"));
 }
 
-TEST_CASE("the progress of an import is one line with what is known") {
-  CHECK(import_text({"writing", 250, 1000}, 100, 80) ==
+TEST_CASE("progress is one line with what is known") {
+  CHECK(work_text({"writing", 250, 1000}, 100, 80) ==
         "writing [==========>                             ]  25%    100B/s    7.5s left");
-  CHECK(import_text({"reading", 2'000'000'000, 1'000'000'000}, 5e8, 80).find("100%   500MB/s    0.0s left") !=
+  CHECK(work_text({"reading", 2'000'000'000, 1'000'000'000}, 5e8, 80).find("100%   500MB/s    0.0s left") !=
         std::string::npos);
-  CHECK(import_text({"receiving", 1'200'000'000, 0}, 310e6, 80) == "receiving 1.2GB  310MB/s");
-  CHECK(import_text({"reading", 0, 1000}, 0, 80).find("  0%      0B/s       ? left") != std::string::npos);
-  CHECK(import_text({"reading", 250, 1000}, 100, 20).size() < 20);
+  CHECK(work_text({"receiving", 1'200'000'000, 0}, 310e6, 80) == "receiving 1.2GB  310MB/s");
+  CHECK(work_text({"reading", 0, 1000}, 0, 80).find("  0%      0B/s       ? left") != std::string::npos);
+  CHECK(work_text({"reading", 250, 1000}, 100, 20).size() < 20);
 }
 
 TEST_CASE("Counts, times and numbers are short", "[report]") {
