@@ -65,6 +65,11 @@ void add_data(Rows& rows) {
                            kFree},
                           {0, 64}, member);
   }));
+  rows.push_back(boolean_option(
+      {"data.allow-external",
+       "Follow links to other files, and virtual data sets over them: a file from elsewhere can then name any other.",
+       kFree},
+      GRADLOOM_MEMBER(data.allow_external)));
 }
 
 void add_model(Rows& rows) {

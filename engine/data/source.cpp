@@ -182,7 +182,7 @@ std::vector<SourceFile> source_files(const DataSource& given) {
   const DataSource source = normalized(given);
   std::vector<SourceFile> files;
   for (const std::string& path : source.files) {
-    const SourceFile& file = files.emplace_back(source_file(h5::File::open(path), source));
+    const SourceFile& file = files.emplace_back(source_file(h5::File::open(path, source.external), source));
     const SourceFile& first = files.front();
     require_same(file, source.features, file.x.shape[1], first.x.shape[1], file.x, first.x, first.path);
     require_same(file, source.targets, file.outputs(), first.outputs(), file.y, first.y, first.path);
@@ -222,7 +222,7 @@ Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
   SourceNames names;
   std::size_t first = 0;
   for (const std::string& path : source.files) {
-    const h5::File file = h5::File::open(path);
+    const h5::File file = h5::File::open(path, source.external);
     const std::size_t rows = file.info(source.features).shape[0];
     if (rows > shape.rows - first) throw DataError(path + ": changed while it was read");
     merge_names(file, source, shape.features, names);
@@ -233,6 +233,10 @@ Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
   data.feature_names = std::move(names.features);
   data.class_names = std::move(names.classes);
   return data;
+}
+
+h5::External external_of(const Config& config) {
+  return config.data.allow_external ? h5::External::kFollow : h5::External::kRefuse;
 }
 
 std::uint64_t memory_limit(const Config& config) {

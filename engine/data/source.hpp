@@ -16,6 +16,7 @@ struct DataSource {
   std::string features = "x";
   std::string targets = "y";
   bool with_targets = true;  ///< false: targets need not be present and are not read
+  h5::External external = h5::External::kRefuse;
 };
 
 /// Files named by `value`: one file, with spaces in its name or not; else paths separated by spaces, each of them may
@@ -67,6 +68,9 @@ std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_byte
 /// DataError that names both numbers and `data.memory`.
 template <class T>
 Dataset<T> read_dataset(const DataSource& source, std::uint64_t memory_limit);
+
+/// By `data.allow-external`.
+h5::External external_of(const Config& config);
 
 /// The bytes that `data.memory` allows: its value, or a quarter of the machine's (or container's) RAM.
 std::uint64_t memory_limit(const Config& config);

@@ -59,7 +59,7 @@ struct StreamedSet<T>::Stamp {
 template <class T>
 class StreamedSet<T>::Reader {
  public:
-  explicit Reader(std::size_t files) : files_(files) {}
+  Reader(std::size_t files, h5::External external) : external_(external), files_(files) {}
 
   /// The file, opened if it is not.
   const h5::File& file(std::size_t f, const std::string& path) {
@@ -67,7 +67,7 @@ class StreamedSet<T>::Reader {
     slot.used = ++clock_;
     if (!slot.file) {
       if (open_ == kMostOpenFiles) close_oldest();
-      slot.file = h5::File::open(path);
+      slot.file = h5::File::open(path, external_);
       ++open_;
     }
     return *slot.file;
@@ -88,6 +88,7 @@ class StreamedSet<T>::Reader {
     --open_;
   }
 
+  h5::External external_;
   std::vector<Slot> files_;
   std::size_t open_ = 0;
   std::uint64_t clock_ = 0;
@@ -111,7 +112,7 @@ StreamedSet<T>::StreamedSet(const DataSource& source, const StreamOptions& optio
   }
   SourceNames names;
   for (std::size_t r = 0; r < plan_.readers; ++r) {
-    readers_.push_back(std::make_unique<Reader>(files_.size()));
+    readers_.push_back(std::make_unique<Reader>(files_.size(), source_.external));
     for (std::size_t f = 0; f < files_.size() && (r == 0 || f < kMostOpenFiles); ++f) {
       const h5::File& file = readers_[r]->file(f, files_[f].path);
       if (r == 0) merge_names(file, source_, shape_.features, names);

@@ -146,17 +146,18 @@ File::~File() = default;
 
 const std::string& File::name() const { return impl_->name; }
 
-File File::open(const std::string& path) {
+File File::open(const std::string& path, External external) {
   auto impl = std::make_unique<Impl>();
   impl->name = path;
-  impl->remote = std::make_unique<RemoteFile>(path, openable(path));
+  impl->remote = std::make_unique<RemoteFile>(path, openable(path), external);
   return File(std::move(impl));
 }
 
-File File::open_in_process(const std::string& path) {
+File File::open_in_process(const std::string& path, External external) {
   const LibraryTurn turn;
   auto impl = std::make_unique<Impl>();
   impl->name = path;
+  impl->external = external;
   if (H5Fis_hdf5(path.c_str()) == 0)
     throw DataError(path + ": is not an HDF5 file; text, IDX and NumPy files are brought in by 'gradloom import'");
   const Handle access = access_properties();

@@ -85,6 +85,9 @@ std::size_t rows_in_chunk(std::size_t row_bytes);
 /// deflated. Any thread may call it.
 std::vector<std::byte> deflated_chunk(std::span<const std::byte> elements, std::size_t element_bytes, int level);
 
+/// What to do with links to other files, and with virtual data sets, whose elements stand in other files.
+enum class External { kRefuse, kFollow };
+
 class RemoteFile;
 
 /// An open HDF5 file. Errors that mean "the file is not what it should be" are DataError; those that the system raises
@@ -94,8 +97,8 @@ class File {
   /// Opens for reading, whoever wrote it. ConfigError where there is no such file; DataError where it is not HDF5 or is
   /// cut short. The HDF5 library crashes, spins and eats memory on damaged files, so a process of its own, forked here
   /// and ended by the destructor, has the file open and answers; where it dies or exceeds its limits, that call and
-  /// every later one throws DataError.
-  static File open(const std::string& path);
+  /// every later one throws DataError. kFollow lets that process open what the file names.
+  static File open(const std::string& path, External external = External::kRefuse);
   /// Creates, or replaces, for writing.
   static File create(const std::string& path);
   /// A new file in memory alone; image() and memory() give its bytes.
@@ -121,8 +124,9 @@ class File {
   [[nodiscard]] bool is_group(const std::string& path) const;
   [[nodiscard]] std::vector<std::string> children(const std::string& group) const;  ///< by name
 
-  /// Refuses (DataError) external storage, virtual layouts, variable-length or compound types, foreign filters, and
-  /// shapes that promise more than the file can hold, before anything is allocated.
+  /// Refuses (DataError) external storage, virtual layouts (or those with elements that no source has), variable-length
+  /// or compound types, foreign filters, and shapes that promise more than the file can hold, before anything is
+  /// allocated.
   [[nodiscard]] DatasetInfo info(const std::string& path) const;
 
   /// Reads rows [first, first + out.rows) of a numeric set of rank 1 (out.cols = 1) or 2 (out.cols = its columns),
@@ -187,7 +191,7 @@ class File {
  private:
   friend class RemoteFile;
   struct Impl;
-  static File open_in_process(const std::string& path);
+  static File open_in_process(const std::string& path, External external);
   explicit File(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

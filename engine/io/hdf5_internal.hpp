@@ -3,6 +3,7 @@
 #include <hdf5.h>
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,10 +52,17 @@ class Handle {
   CloseFunction close_ = nullptr;
 };
 
+/// a * b, or the largest number: a shape that overflows is larger than any file.
+inline std::uint64_t times(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
+}
+
 /// A data set that is open for reading, checked once.
 struct ReadSet {
   Handle dataset;
   DatasetInfo info;
+  bool elsewhere = false;               ///< its elements stand in other files
   std::unique_ptr<ChunkReader> chunks;  ///< none: contiguous or compact
 };
 
@@ -70,6 +78,7 @@ struct GrowingSet {
 struct OpenFile {
   std::string name;
   bool writable = false;
+  External external = External::kRefuse;
   std::vector<std::byte> image;  ///< what an open image stands in
   Handle file;
   Allow allow = [](std::uint64_t, std::uint64_t) {};
@@ -102,6 +111,9 @@ constexpr NumberType number_type() {
 
 /// The set, opened and checked; the open one from the second call on.
 const ReadSet& read_set(OpenFile& file, const std::string& path);
+
+/// DataError where elements of a virtual data set, with this creation property list, have no source.
+void require_virtual_sources(const OpenFile& file, const std::string& path, hid_t creation, const DatasetInfo& info);
 
 /// DataError where the set has no such part.
 void require_part(const std::string& file, const std::string& path, const DatasetInfo& info, const Part& part);

@@ -34,10 +34,12 @@ std::vector<std::string> prefixes(const std::string& path) {
   return found;
 }
 
-// The first link on the way that is not a hard one, and its path; kHard where there is none.
-std::pair<Link, std::string> first_obstacle(hid_t file, const std::string& path) {
-  for (const std::string& prefix : prefixes(path))
-    if (const Link kind = link_kind(file, prefix); kind != Link::kHard) return {kind, prefix};
+// The first link on the way that is not to be followed, and its path; kHard where there is none.
+std::pair<Link, std::string> first_obstacle(const OpenFile& file, const std::string& path) {
+  for (const std::string& prefix : prefixes(path)) {
+    const Link kind = link_kind(file.id(), prefix);
+    if (kind != Link::kHard && !(kind == Link::kExternal && file.external == External::kFollow)) return {kind, prefix};
+  }
   return {Link::kHard, absolute(path)};
 }
 
@@ -55,14 +57,16 @@ herr_t note_name(hid_t, const char* name, const H5L_info_t*, void* out) {
 }  // namespace
 
 Handle open_object(const OpenFile& file, const std::string& path) {
-  const auto [kind, where] = first_obstacle(file.id(), path);
+  const auto [kind, where] = first_obstacle(file, path);
   switch (kind) {
     case Link::kAbsent:
       throw DataError(fmt::format("{}: there is no {}", file.name, where));
     case Link::kSoft:
       throw_data_error(file.name, where, "is a soft link, which is not followed; store the data set itself");
     case Link::kExternal:
-      throw_data_error(file.name, where, "is a link to another file, which is not followed; store the data set itself");
+      throw_data_error(file.name, where,
+                       "is a link to another file, which is not followed; store the data set itself, or set "
+                       "data.allow-external = true");
     case Link::kHard:
       break;
   }
@@ -74,7 +78,7 @@ Handle open_object(const OpenFile& file, const std::string& path) {
 bool File::exists(const std::string& path) const {
   if (impl_->remote) return impl_->remote->exists(path);
   const LibraryTurn turn;
-  return first_obstacle(impl_->id(), path).first == Link::kHard;
+  return first_obstacle(*impl_, path).first == Link::kHard;
 }
 
 bool File::is_group(const std::string& path) const {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "engine/io/hdf5_internal.hpp"
 #include "engine/io/hdf5_remote.hpp"
@@ -14,12 +13,6 @@ constexpr std::uint64_t kDeflateRatio = 1100;       // zlib compresses by 1032 a
 constexpr std::uint64_t kUnprovenBytes = 1 << 20;   // that deflated chunks may promise before one of them is inflated
 constexpr std::uint64_t kWidestEmptyRow = 1 << 16;  // elements in one row, or column, of a set without any
 constexpr std::uint64_t kCountedPerRead = 8;        // chunks that are counted in the time of one that is read
-
-// Saturates: a shape that overflows is larger than any file.
-std::uint64_t times(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
-}
 
 std::string filter_name(H5Z_filter_t filter) {
   switch (filter) {
@@ -81,7 +74,10 @@ void read_filters(const Examined& e, DatasetInfo& info) {
 // Before the shape: for a virtual data set the library opens other files to tell its shape.
 void read_layout(const Examined& e, DatasetInfo& info) {
   const H5D_layout_t layout = H5Pget_layout(e.creation.id());
-  if (layout == H5D_VIRTUAL) e.refuse("is a virtual data set over other files; copy its elements into one data set");
+  if (layout == H5D_VIRTUAL && e.file.external == External::kRefuse)
+    e.refuse(
+        "is a virtual data set over other files; copy its elements into one data set, or set data.allow-external = "
+        "true");
   if (layout < 0) e.refuse("has no readable layout: " + last_error());
   if (H5Pget_external_count(e.creation.id()) > 0)
     e.refuse("keeps its elements in another file; copy them into this one");
@@ -130,11 +126,22 @@ void require_chunks(const Examined& e, const DatasetInfo& info) {
     e.refuse(fmt::format("is not fully written: {} of its {} chunks are there", chunks, chunks_needed(info)));
 }
 
-std::uint64_t bytes_of_file(const OpenFile& file, const std::string& path) {
+// Of the file that the set is in, which may be another one behind a link.
+std::uint64_t bytes_of_file(const OpenFile& file, const std::string& path, hid_t dataset) {
+  const Handle of_set(H5Iget_file_id(dataset), H5Fclose);
   hsize_t bytes = 0;
-  if (H5Fget_filesize(file.id(), &bytes) < 0)
+  if (!of_set.valid() || H5Fget_filesize(of_set.id(), &bytes) < 0)
     throw_data_error(file.name, path, "is in a file without a size: " + last_error());
   return bytes;
+}
+
+// Whether the elements stand in other files: behind a link, or as the sources of a virtual set.
+bool is_elsewhere(const OpenFile& file, hid_t dataset) {
+  const Handle creation(H5Dget_create_plist(dataset), H5Pclose);
+  if (H5Pget_layout(creation.id()) == H5D_VIRTUAL) return true;
+  H5O_info_t root{}, set{};
+  return H5Oget_info_by_name1(file.id(), "/", &root, H5P_DEFAULT) < 0 || H5Oget_info1(dataset, &set) < 0 ||
+         root.fileno != set.fileno;
 }
 
 // Their index is walked through to tell what is stored, and has an address at least for each.
@@ -146,7 +153,9 @@ void allow_counting(const Examined& e, const DatasetInfo& info, std::uint64_t fi
 
 // A file may promise any shape: what it holds decides what is allocated for it.
 void require_stored(const Examined& e, DatasetInfo& info) {
-  const std::uint64_t file_bytes = bytes_of_file(e.file, e.path);
+  if (H5Pget_layout(e.creation.id()) == H5D_VIRTUAL)
+    return require_virtual_sources(e.file, e.path, e.creation.id(), info);
+  const std::uint64_t file_bytes = bytes_of_file(e.file, e.path, e.dataset);
   allow_counting(e, info, file_bytes);
   info.stored_bytes = H5Dget_storage_size(e.dataset);
   const std::uint64_t promised = promised_bytes(info);
@@ -169,9 +178,11 @@ ReadSet open_read_set(const OpenFile& file, const std::string& path) {
   set.dataset = open_object(file, path);
   if (H5Iget_type(set.dataset.id()) != H5I_DATASET) throw_data_error(file.name, path, "is not a data set");
   set.info = describe(file, path, set.dataset.id());
+  set.elsewhere = is_elsewhere(file, set.dataset.id());
   if (set.info.chunk.empty()) return set;
   try {
-    set.chunks = std::make_unique<ChunkReader>(set.dataset.id(), set.info, bytes_of_file(file, path), file.allow);
+    set.chunks = std::make_unique<ChunkReader>(set.dataset.id(), set.info, bytes_of_file(file, path, set.dataset.id()),
+                                               file.allow);
   } catch (const Unreadable& reason) {
     throw_data_error(file.name, path, fmt::format("cannot be read: {}", reason.what()));
   }
@@ -205,6 +216,7 @@ void read_part(const OpenFile& file, const std::string& path, const ReadSet& set
                std::byte* out) {
   if (part.rows == 0) return;
   try {
+    if (set.elsewhere) file.allow(part.rows * part.cols * (set.info.type_bytes + bytes_of(type)), 1);
     if (set.chunks)
       set.chunks->read(part, memory_type_of(type), out);
     else
@@ -233,7 +245,7 @@ void read_slab(hid_t dataset, std::size_t type_bytes, const Part& part, hid_t wa
 
 std::optional<PlainElements> plain_elements(const ReadSet& set, const Part& part) {
   const bool whole_rows = set.info.shape.size() < 2 || part.cols == set.info.shape[1];
-  if (!whole_rows) return std::nullopt;
+  if (!whole_rows || set.elsewhere) return std::nullopt;
   const Handle creation(H5Dget_create_plist(set.dataset.id()), H5Pclose);
   if (H5Pget_layout(creation.id()) != H5D_CONTIGUOUS) return std::nullopt;
   const haddr_t place = H5Dget_offset(set.dataset.id());

@@ -62,7 +62,8 @@ Conversion plain_conversion(const PlainElements& elements, NumberType type) {
 
 }  // namespace
 
-RemoteFile::RemoteFile(std::string path, int descriptor) : name_(std::move(path)), descriptor_(descriptor) {
+RemoteFile::RemoteFile(std::string path, int descriptor, External external)
+    : name_(std::move(path)), descriptor_(descriptor), external_(external) {
   try {
     if (::fstat(descriptor_, &opened_) != 0)
       throw FileError(fmt::format("{}: cannot be opened: {}", name_, std::strerror(errno)));

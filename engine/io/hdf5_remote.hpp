@@ -16,7 +16,7 @@ namespace gradloom::h5 {
 class RemoteFile {
  public:
   /// Takes `descriptor`, of the file at `path`. Throws what File::open throws.
-  RemoteFile(std::string path, int descriptor);
+  RemoteFile(std::string path, int descriptor, External external);
   RemoteFile(const RemoteFile&) = delete;
   RemoteFile& operator=(const RemoteFile&) = delete;
   ~RemoteFile();
@@ -53,6 +53,7 @@ class RemoteFile {
 
   std::string name_;
   int descriptor_;
+  External external_;
   struct stat opened_ {};  // what the descriptor is of
   std::optional<ReaderProcess> process_;
   std::vector<std::byte> scratch_;

@@ -81,14 +81,14 @@ void RemoteFile::serve(Channel& channel, std::span<std::byte> shared) const {
   bool may_go_on = false;
   limits.start_work();
   const Message opened = guarded(path, [&] {
-    file = File::open_in_process(path);
+    file = File::open_in_process(path, external_);
     require_same(*file);
     may_go_on = true;
     return done();
   });
   limits.end_work();
   if (!channel.send(opened) || !may_go_on) return;
-  Limits::open_no_more();
+  if (external_ == External::kRefuse) Limits::open_no_more();
   file->impl_->allow = [&](std::uint64_t bytes, std::uint64_t chunks) { limits.allow(bytes, chunks); };
   while (std::optional<Message> request = channel.receive()) {
     limits.start_work();

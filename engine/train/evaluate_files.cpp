@@ -52,7 +52,8 @@ template <class T>
 RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const std::string& data, bool with_targets,
                    const EvaluationOptions& options) {
   const Config config = config_of(model.config, checkpoint);
-  const DataSource source{expand_files(data, ""), config.data.features, config.data.targets, with_targets};
+  const DataSource source{expand_files(data, ""), config.data.features, config.data.targets, with_targets,
+                          external_of(config)};
   const SourceShape shape = source_shape(source);
   check_shape<T>(model, source, shape, checkpoint);
   const std::uint64_t memory = options.memory != 0 ? options.memory : memory_limit(Config{});

@@ -39,7 +39,8 @@ std::string key_place(const Config& config, const std::string& key) {
 namespace {
 
 DataSource source_of(const Config& config, const std::string& key, const std::string& files) {
-  return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true};
+  return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true,
+          external_of(config)};
 }
 
 template <class T>

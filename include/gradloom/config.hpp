@@ -35,6 +35,7 @@ struct Config {
     /// Groups of minibatches gathered ahead by a thread beside the steps; 0: none, the threads of the steps gather one
     /// when it is needed. nullopt: 2, and 0 where the steps have a thread on every core. The bits are the same.
     std::optional<std::size_t> prefetch;
+    bool allow_external = false;  ///< follow links to other files, and virtual data sets
   } data;
 
   struct Model {

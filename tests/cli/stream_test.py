@@ -197,6 +197,75 @@ class SameBits(StreamTest):
         self.assert_refused(2, ["--memory lots", "512MiB"], "evaluate", run, "other.h5", "--memory", "lots")
 
 
+class External(StreamTest):
+    """Elements in other files are read where data.allow-external says so, and then all of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.data()
+        for part in range(3):
+            self.data(f"part-{part}.h5", rows=5000, seed=part, **({"chunks": (300, FEATURES)} if part == 1 else {}))
+        self.config("allow-external = true\nshuffle = none")
+
+    def virtual(self, last="part-2.h5", taken=5000):
+        """v.h5, whose x and y are those of the three parts."""
+        with h5py.File(self.folder / "v.h5", "w") as file:
+            for name, width in (("x", FEATURES), ("y", 1)):
+                layout = h5py.VirtualLayout(shape=(15000, width), dtype="<f4")
+                for part, path in enumerate(("part-0.h5", "part-1.h5", last)):
+                    rows = taken if part == 2 else 5000
+                    layout[part * 5000:part * 5000 + rows] = h5py.VirtualSource(path, name, shape=(5000, width))[:rows]
+                file.create_virtual_dataset(name, layout)
+
+    def links(self):
+        with h5py.File(self.folder / "l.h5", "w") as file:
+            file["x"] = h5py.ExternalLink("data.h5", "/x")
+            file["y"] = h5py.ExternalLink("data.h5", "/y")
+
+    def test_links_to_other_files(self):
+        self.links()
+        for memory in ("256KiB", "64MiB"):
+            expected, _ = self.train(f"direct-{memory}", f"--data.memory={memory}")
+            found, _ = self.train(f"links-{memory}", f"--data.memory={memory}", "--data.train=l.h5")
+            self.assertEqual(self.model(found), self.model(expected))
+        metrics, _ = self.run_program("evaluate", "links-64MiB", "l.h5", "--json")
+        self.assertEqual(metrics, self.run_program("evaluate", "links-64MiB", "data.h5", "--json")[0])
+
+    def test_virtual_data_sets(self):
+        self.virtual()
+        for memory in ("256KiB", "64MiB"):
+            expected, _ = self.train(f"parts-{memory}", f"--data.memory={memory}", "--data.train=part-?.h5")
+            found, _ = self.train(f"virtual-{memory}", f"--data.memory={memory}", "--data.train=v.h5")
+            self.assertEqual(self.model(found), self.model(expected))
+
+    def test_refused_without_leave(self):
+        self.virtual()
+        self.links()
+        for name, fragment in (("v.h5", "virtual data set over other files"), ("l.h5", "is a link to another file")):
+            for memory in ("256KiB", "64MiB"):
+                self.assert_refused(3, [name, fragment, "data.allow-external = true"], "train", "c.ini", "--quiet",
+                                    f"--data.train={name}", "--data.allow-external=false", f"--data.memory={memory}")
+
+    def test_sources_that_are_not_there(self):
+        """The HDF5 library gives zeros for them."""
+        def refuse(*fragments):
+            self.assert_refused(3, ["v.h5: /x is a virtual data set", *fragments], "train", "c.ini", "--quiet",
+                                "--data.train=v.h5")
+
+        self.virtual(last="part-7.h5")
+        refuse("over part-7.h5, which cannot be opened")
+        self.virtual(taken=4999)
+        refuse("with sources for 89994 of its 90000 elements")
+        self.virtual()
+        self.data("part-2.h5", rows=4000)
+        refuse("over part-2.h5, whose x has another shape than what is taken of it")
+        self.write_data("part-2.h5", x=None, y=None)
+        refuse("over part-2.h5, which has no x")
+        with h5py.File(self.folder / "l.h5", "w") as file:
+            file["x"] = h5py.ExternalLink("gone.h5", "/x")
+        self.assert_refused(3, ["l.h5: /x"], "train", "c.ini", "--quiet", "--data.train=l.h5")
+
+
 class Order(StreamTest):
     def test_full_says_that_it_is_window(self):
         self.data()
