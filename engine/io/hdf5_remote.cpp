@@ -153,12 +153,22 @@ std::optional<std::vector<std::string>> RemoteFile::strings_attribute(const std:
 }
 
 void RemoteFile::read(const std::string& path, const Part& part, NumberType type, std::byte* out) {
+  if (const auto known = plain_.find(path); known != plain_.end()) {
+    const auto& [elements, info] = known->second;
+    if (part.cols == (info.shape.size() == 1 ? 1 : info.shape[1])) {
+      require_part(name_, path, info, part);
+      return read_plain(path, elements, part, type, out);
+    }
+  }
   Message request = request_of(Request::kRead, path);
   for (const std::uint64_t value :
        {part.first, part.rows, part.col, part.cols, std::uint64_t{part.whole_rows}, static_cast<std::uint64_t>(type)})
     request.put(value);
   const auto plain = asked(request, plain_elements_in);
-  if (plain) return read_plain(path, *plain, part, type, out);
+  if (plain) {
+    plain_[path] = {*plain, info(path)};
+    return read_plain(path, *plain, part, type, out);
+  }
   std::size_t slot = 0;
   for_each_block(part, type, [&](const Part& block) {
     (void)receive();

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <map>
 #include <string>
 
 #include "engine/io/hdf5_internal.hpp"
@@ -57,6 +58,11 @@ class RemoteFile {
   struct stat opened_ {};  // what the descriptor is of
   std::optional<ReaderProcess> process_;
   std::vector<std::byte> scratch_;
+  struct PlainSet {
+    PlainElements elements;
+    DatasetInfo info;
+  };
+  std::map<std::string, PlainSet> plain_;  // sets that need the process no more
 };
 
 }  // namespace gradloom::h5

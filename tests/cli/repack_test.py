@@ -4,7 +4,6 @@ import glob
 import itertools
 import os
 import pathlib
-import pty
 import signal
 import subprocess
 import tempfile
@@ -12,7 +11,7 @@ import unittest
 
 import h5py
 import numpy as np
-from support import PROGRAM, CliTest
+from support import CliTest
 
 KINDS = ["bool", "i1", "u1", "<i2", ">i2", "<u2", ">u2", "<i4", ">i4", "<u4", ">u4", "<i8", ">i8", "<u8", ">u8",
          "<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]
@@ -374,23 +373,8 @@ class Endings(RepackTest):
     def test_progress_on_a_terminal(self):
         """A bar is drawn where a phase lasts, and taken away."""
         self.write_large(rows=1_000_000)
-        leader, follower = pty.openpty()
-        process = subprocess.Popen([PROGRAM, "repack", "a.h5", "--output", "b.h5", "--shuffle-rows"], cwd=self.folder,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=follower)
-        os.close(follower)
-        text = b""
-        while True:
-            try:
-                part = os.read(leader, 4096)
-            except OSError:  # Linux says so where the last writer has closed the terminal
-                break
-            if not part:
-                break
-            text += part
-        out, _ = process.communicate(timeout=60)
-        os.close(leader)
-        self.assertEqual(process.returncode, 0)
-        self.assertIn(b"b.h5: 1000000 rows", out)
+        text, out = self.run_on_terminal("repack", "a.h5", "--output", "b.h5", "--shuffle-rows")
+        self.assertIn("b.h5: 1000000 rows", out)
         drawn = rb"\r(distributing|ordering) \[[=> ]+\] +\d+% +\S+B/s +\S+.* left\x1b\[K"
         self.assertRegex(text, rb"^((%s)+\r\x1b\[K)?$" % drawn)
 

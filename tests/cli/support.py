@@ -6,6 +6,7 @@ The program is in GRADLOOM; ctest sets it.
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import tempfile
@@ -47,6 +48,27 @@ class CliTest(unittest.TestCase):
         out, err = process.communicate(timeout=100)
         self.assertEqual(process.returncode, expect, f"gradloom {arguments}\n{out}\n{err}")
         return out, err
+
+    def run_on_terminal(self, *arguments, terminal="stderr"):
+        """One stream of the program is a terminal. Returns what it shows there, and the text of the other stream."""
+        leader, follower = pty.openpty()
+        other = "stdout" if terminal == "stderr" else "stderr"
+        process = subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                   **{terminal: follower, other: subprocess.PIPE})
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                part = os.read(leader, 4096)
+            except OSError:  # Linux says so where the last writer has closed the terminal
+                break
+            if not part:
+                break
+            shown += part
+        os.close(leader)
+        told = process.communicate(timeout=100)[0 if other == "stdout" else 1].decode()
+        self.assertEqual(process.returncode, 0, (shown, told))
+        return shown, told
 
     def assert_refused(self, code, fragments, *arguments):
         """One line on standard error, with these fragments, and this exit code. Returns the line."""

@@ -1,12 +1,9 @@
 """What train writes and says: metrics, ends, divergence."""
 
 import math
-import os
-import pty
-import subprocess
 import unittest
 
-from support import PROGRAM, CliTest
+from support import CliTest
 
 STEP_FIELDS = {"kind", "step", "epoch", "train_loss", "learning_rate", "samples_per_second", "elapsed_seconds"}
 
@@ -46,22 +43,8 @@ class Training(CliTest):
 
     def test_bar_on_a_terminal(self):
         name = self.regression("log-every = 1\n")
-        leader, follower = pty.openpty()
-        process = subprocess.Popen([PROGRAM, "train", name], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=follower, stderr=subprocess.PIPE)
-        os.close(follower)
-        text = b""
-        while True:
-            try:
-                part = os.read(leader, 4096)
-            except OSError:  # Linux says so where the last writer has closed the terminal
-                break
-            if not part:
-                break
-            text += part
-        os.close(leader)
-        _, err = process.communicate(timeout=60)
-        self.assertEqual((process.returncode, err), (0, b""))
+        text, err = self.run_on_terminal("train", name, terminal="stdout")
+        self.assertEqual(err, "")
         self.assertIn(b"\repoch 1/3 [", text)
         self.assertIn(b"\r\x1b[K", text)
         self.assertNotIn(b"step 1/21", text)
