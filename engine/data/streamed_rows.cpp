@@ -68,8 +68,8 @@ std::size_t StreamedRows<T>::Window::block_at(std::uint64_t place) const {
 }
 
 template <class T>
-void StreamedRows<T>::begin(Window& window, Order order, std::uint64_t number) {
-  window.order = std::move(order);
+void StreamedRows<T>::begin(Window& window, const Order& order, std::uint64_t number) {
+  window.order = order;
   window.number = number;
   window.blocks = window.order->blocks(number);
   window.starts.assign(1, 0);

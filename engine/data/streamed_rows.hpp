@@ -52,7 +52,7 @@ class StreamedRows final : public EpochRows<T> {
     [[nodiscard]] std::size_t block_at(std::uint64_t place) const;
   };
 
-  void begin(Window& window, Order order, std::uint64_t number);
+  void begin(Window& window, const Order& order, std::uint64_t number);
   void begin_next(Window& window);
   void free_before(std::uint64_t epoch, std::uint64_t first);
   Window* window_at(std::uint64_t epoch, std::uint64_t position);

@@ -21,6 +21,7 @@ constexpr std::size_t kMostOpenFiles = 64;
 
 std::vector<std::uint64_t> rows_of(const std::vector<SourceFile>& files) {
   std::vector<std::uint64_t> rows;
+  rows.reserve(files.size());
   for (const SourceFile& file : files) rows.push_back(file.rows());
   return rows;
 }

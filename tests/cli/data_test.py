@@ -152,7 +152,7 @@ class BadData(CliTest):
 
     def test_memory_limit(self):
         self.write_data(rows=1000)
-        self.assert_data_refused(["data.memory", "1024"], REGRESSION + "[data]\nmemory = 1KiB\n")
+        self.assert_data_refused(["data.memory", "16 bytes"], REGRESSION + "[data]\nmemory = 16\n")
 
 
 if __name__ == "__main__":

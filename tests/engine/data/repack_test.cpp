@@ -62,6 +62,7 @@ TEST_CASE("Whatever call for a temporary file fails, nothing stays", "[repack]")
   for (std::size_t n = 0; n < calls.size(); n += std::max<std::size_t>(calls.size() / 8, 1)) {
     const NthCallFails fault(n, {.error = ENOSPC});
     if (calls[n] == "unlink" || calls[n] == "close") continue;  // what is left of another process; nothing is lost
+    if (calls[n] == "open") continue;                           // there is another way to make the file
     ++failed;
     INFO(n << " " << calls[n]);
     CHECK_THROWS_AS(repack(options), FileError);
@@ -74,20 +75,21 @@ TEST_CASE("Repack tells how far it is", "[repack]") {
   const TemporaryFolder folder(TemporaryFolder::fast_parent());
   write_columns(folder / "a.h5");
   RepackOptions options = options_for(folder);
+  constexpr std::uint64_t kBytes = 500'000 * 68;
   std::vector<std::string> phases;
   std::uint64_t last = 0;
   options.on_progress = [&](const WorkProgress& progress) {
     if (phases.empty() || phases.back() != progress.phase) {
-      if (!phases.empty()) CHECK(last == 500'000);
+      if (!phases.empty()) CHECK(last == kBytes);
       phases.push_back(progress.phase);
       last = 0;
     }
     CHECK(progress.done > last);
-    CHECK(progress.total == 500'000);
+    CHECK(progress.total == kBytes);
     last = progress.done;
   };
   const RepackReport report = repack(options);
-  CHECK(last == 500'000);
+  CHECK(last == kBytes);
   CHECK(phases == std::vector<std::string>{"distributing", "ordering"});
   REQUIRE(report.sets.size() == 2);
   CHECK(report.sets[0].name == "/x");
