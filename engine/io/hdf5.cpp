@@ -31,6 +31,20 @@ Handle access_properties() {
   return access;
 }
 
+// For reading: indices of many chunks else take 32 MiB, in every process that has the file open.
+Handle reading_properties() {
+  constexpr std::size_t kMostCached = 4 << 20;  // bytes
+  Handle access = access_properties();
+  H5AC_cache_config_t cache{};
+  cache.version = H5AC__CURR_CACHE_CONFIG_VERSION;
+  if (H5Pget_mdc_config(access.id(), &cache) < 0) return access;
+  cache.set_initial_size = true;
+  cache.initial_size = cache.min_size = kMostCached / 4;
+  cache.max_size = kMostCached;
+  H5Pset_mdc_config(access.id(), &cache);
+  return access;
+}
+
 // The core driver tells files apart by name alone.
 std::string unique_memory_name() {
   static std::atomic<unsigned> count{0};
@@ -160,7 +174,7 @@ File File::open_in_process(const std::string& path, External external) {
   impl->external = external;
   if (H5Fis_hdf5(path.c_str()) == 0)
     throw DataError(path + ": is not an HDF5 file; text, IDX and NumPy files are brought in by 'gradloom import'");
-  const Handle access = access_properties();
+  const Handle access = reading_properties();
   impl->file = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
   if (!impl->file.valid()) throw_cannot_open(path);
   return File(std::move(impl));

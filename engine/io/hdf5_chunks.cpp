@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/io/hdf5_convert.hpp"
 #include "engine/io/hdf5_internal.hpp"
 
 namespace gradloom::h5 {
@@ -109,9 +110,10 @@ const Buffer& ChunkReader::kept_chunk(std::uint64_t row, std::uint64_t col) {
   return chunk;
 }
 
-void ChunkReader::read(const Part& part, hid_t memory_type, std::byte* out) {
+void ChunkReader::read(const Part& part, NumberType wanted, std::byte* out) {
   if (part.rows == 0 || part.cols == 0) return;
   const Handle type(H5Dget_type(dataset_), H5Tclose);
+  const hid_t memory_type = memory_type_of(wanted);
   const bool as_stored = H5Tequal(type.id(), memory_type) > 0;
   const std::uint64_t tall = info_.chunk[0];
   const std::uint64_t wide = info_.chunk.size() == 1 ? 1 : info_.chunk[1];
@@ -127,7 +129,7 @@ void ChunkReader::read(const Part& part, hid_t memory_type, std::byte* out) {
       overlap.rows = std::min(part.first + part.rows, (r + 1) * tall) - overlap.row;
       overlap.cols = std::min(part.col + part.cols, (c + 1) * wide) - overlap.col;
       if (as_stored && read_whole(overlap, part, out)) continue;
-      copy(overlap, part, as_stored ? -1 : memory_type, out);
+      copy(overlap, part, as_stored ? std::nullopt : std::optional(wanted), out);
       forget_if_read(overlap);
     }
 }
@@ -153,14 +155,23 @@ bool ChunkReader::read_whole(const Overlap& overlap, const Part& part, std::byte
   return true;
 }
 
-// Copies and converts. No memory type: the elements are wanted as they are.
-void ChunkReader::copy(const Overlap& overlap, const Part& part, hid_t memory_type, std::byte* out) {
+// Copies and converts. No type: the elements are wanted as they are.
+void ChunkReader::copy(const Overlap& overlap, const Part& part, std::optional<NumberType> wanted, std::byte* out) {
   const std::uint64_t wide = info_.chunk.size() == 1 ? 1 : info_.chunk[1];
   const std::size_t from_bytes = info_.type_bytes;
-  const std::size_t to_bytes = memory_type < 0 ? from_bytes : H5Tget_size(memory_type);
+  const std::size_t to_bytes = wanted ? bytes_of(*wanted) : from_bytes;
   const std::size_t row_from = overlap.cols * from_bytes;
   const std::size_t row_to = overlap.cols * to_bytes;
   const Buffer& chunk = kept_chunk(overlap.chunk_row, overlap.chunk_col);
+  const std::byte* const corner =
+      chunk.data() + (overlap.row % info_.chunk[0] * wide + overlap.col % wide) * from_bytes;
+  if (wanted && info_.number && is_converted(*wanted)) {
+    for (std::uint64_t r = 0; r < overlap.rows; ++r) {
+      std::byte* const to = out + ((overlap.row + r - part.first) * part.cols + (overlap.col - part.col)) * to_bytes;
+      convert(*info_.number, info_.big_endian, corner + r * wide * from_bytes, *wanted, to, overlap.cols);
+    }
+    return;
+  }
   const Handle type(H5Dget_type(dataset_), H5Tclose);
   // Whole rows follow each other in `out`; where they do not become shorter they are converted there.
   const bool in_place = overlap.cols == part.cols && to_bytes >= from_bytes;
@@ -171,9 +182,8 @@ void ChunkReader::copy(const Overlap& overlap, const Part& part, hid_t memory_ty
     if (!in_place) scratch_.resize(std::max(scratch_.size(), rows * std::max(row_from, row_to)));
     std::byte* to = out + ((row - part.first) * part.cols + (overlap.col - part.col)) * to_bytes;
     std::byte* packed = in_place ? to : scratch_.data();
-    copy_rows({chunk.data() + (row % info_.chunk[0] * wide + overlap.col % wide) * from_bytes, wide * from_bytes},
-              {packed, row_from}, row_from, rows);
-    if (memory_type >= 0 && H5Tconvert(type.id(), memory_type, rows * overlap.cols, packed, nullptr, H5P_DEFAULT) < 0)
+    copy_rows({corner + done * wide * from_bytes, wide * from_bytes}, {packed, row_from}, row_from, rows);
+    if (wanted && H5Tconvert(type.id(), memory_type_of(*wanted), rows * overlap.cols, packed, nullptr, H5P_DEFAULT) < 0)
       throw Unreadable(last_error());
     if (!in_place) copy_rows({packed, row_to}, {to, part.cols * to_bytes}, row_to, rows);
   }

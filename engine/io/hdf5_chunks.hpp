@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -24,9 +25,9 @@ class ChunkReader {
   /// `file_bytes` bounds what a chunk may take in the file.
   ChunkReader(hid_t dataset, const DatasetInfo& info, std::uint64_t file_bytes, Allow allow);
 
-  /// The elements of `part` (within the shape, rank 1 or 2), converted to `memory_type`, row by row without a stride.
+  /// The elements of `part` (within the shape, rank 1 or 2), converted to `wanted`, row by row without a stride.
   /// Throws Unreadable.
-  void read(const Part& part, hid_t memory_type, std::byte* out);
+  void read(const Part& part, NumberType wanted, std::byte* out);
 
   /// The elements of the chunk that begins at `offset`, one for each dimension, as they are in the file. Throws
   /// Unreadable.
@@ -37,7 +38,7 @@ class ChunkReader {
   const Buffer& kept_chunk(std::uint64_t row, std::uint64_t col);
   bool read_whole(const Overlap& overlap, const Part& part, std::byte* out) const;
   void forget_if_read(const Overlap& overlap);
-  void copy(const Overlap& overlap, const Part& part, hid_t memory_type, std::byte* out);
+  void copy(const Overlap& overlap, const Part& part, std::optional<NumberType> wanted, std::byte* out);
   [[nodiscard]] std::vector<hsize_t> offset_of(std::uint64_t row, std::uint64_t col) const;
   [[nodiscard]] std::uint64_t stored_bytes(const std::vector<hsize_t>& offset) const;
   [[nodiscard]] bool filtered(const std::vector<hsize_t>& offset) const;

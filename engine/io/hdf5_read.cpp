@@ -218,7 +218,7 @@ void read_part(const OpenFile& file, const std::string& path, const ReadSet& set
   try {
     if (set.elsewhere) file.allow(part.rows * part.cols * (set.info.type_bytes + bytes_of(type)), 1);
     if (set.chunks)
-      set.chunks->read(part, memory_type_of(type), out);
+      set.chunks->read(part, type, out);
     else
       read_slab(set.dataset.id(), set.info.type_bytes, part, memory_type_of(type), out);
   } catch (const Unreadable& reason) {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "engine/io/hdf5_convert.hpp"
 #include "engine/io/hdf5_protocol.hpp"
 #include "gradloom/errors.hpp"
 
@@ -190,16 +191,20 @@ void RemoteFile::read_plain(const std::string& path, const PlainElements& elemen
   const std::uint64_t count = part.rows * part.cols;
   const std::uint64_t begin = elements.place + part.first * part.cols * from_bytes;
   if (as_wanted) return read_bytes(path, begin, {out, count * to_bytes});
-  scratch_.resize(kPiece * from_bytes);
+  scratch_.resize(kPiece * std::max(from_bytes, to_bytes));
   for (std::uint64_t done = 0; done < count; done += kPiece) {
     const std::size_t piece = std::min<std::uint64_t>(kPiece, count - done);
-    std::byte* to = out + done * to_bytes;
-    std::byte* from = from_bytes <= to_bytes ? to : scratch_.data();
+    std::byte* const from = scratch_.data();
+    std::byte* const to = out + done * to_bytes;
     read_bytes(path, begin + done * from_bytes, {from, piece * from_bytes});
+    if (is_converted(type)) {
+      convert(static_cast<NumberType>(elements.type / 2), elements.type % 2 != 0, from, type, to, piece);
+      continue;
+    }
     const LibraryTurn turn;  // not while the disk is waited for
     if (H5Tconvert(stored, wanted, piece, from, nullptr, H5P_DEFAULT) < 0)
       throw_data_error(name_, path, "cannot be converted: " + last_error());
-    if (from != to) std::memcpy(to, from, piece * to_bytes);
+    std::memcpy(to, from, piece * to_bytes);
   }
 }
 
