@@ -49,6 +49,12 @@ void sum_rows(MatrixView<const T> m, T* out);
 template <class T>
 double sum_losses(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta);
 
+/// The same where rows count unequally: the sum of each loss times its row's weight, and delta <- weight / divisor *
+/// derivative. weights (rows). With weights of 1 it has the bits of sum_losses() by a scale of 1 / divisor.
+template <class T>
+double sum_weighted_losses(Loss loss, MatrixView<const T> output, MatrixView<const T> y, const double* weights,
+                           double divisor, MatrixView<T> delta);
+
 /// The largest of n > 0 numbers z, and Σ e^(z - largest), added in float64 as losses are.
 template <class T>
 struct Exponentials {

@@ -178,9 +178,46 @@ struct LogisticError {
   }
 };
 
-/// The block's losses go into sums, and delta <- scale * slope unless it is null; it may be the same memory as output.
-template <class Term, class T, class Access>
-HWY_INLINE void take_block(const T* output, const T* y, T scale, T* delta, Access elements, BlockSums& sums) {
+// What a block's elements count in the sum, and what their slopes are multiplied by.
+
+/// All rows count alike.
+template <class T>
+struct EqualRows {
+  T scale;
+
+  HWY_INLINE void take(std::size_t, std::size_t) {}
+  HWY_INLINE BlockSums::V weigh(BlockSums::V loss, std::size_t) const { return loss; }
+  template <class D>
+  HWY_INLINE hn::Vec<D> factor(D d, std::size_t) const {
+    return hn::Set(d, scale);
+  }
+};
+
+/// Each row has a weight; `of_row` (rows).
+template <class T>
+struct WeightedRows {
+  const double* of_row;
+  double divisor;
+  double weights[kBlock] = {};
+  T factors[kBlock] = {};
+
+  /// Element i of the block belongs to this row.
+  HWY_INLINE void take(std::size_t i, std::size_t row) {
+    weights[i] = of_row[row];
+    factors[i] = static_cast<T>(of_row[row] / divisor);
+  }
+  HWY_INLINE BlockSums::V weigh(BlockSums::V loss, std::size_t i) const {
+    return hn::Mul(hn::LoadU(BlockSums::D(), weights + i), loss);
+  }
+  template <class D>
+  HWY_INLINE hn::Vec<D> factor(D d, std::size_t i) const {
+    return hn::LoadU(d, factors + i);
+  }
+};
+
+/// The block's losses go into sums, and delta <- factor * slope unless it is null; it may be the same memory as output.
+template <class Term, class T, class Access, class Rows>
+HWY_INLINE void take_block(const T* output, const T* y, const Rows& rows, T* delta, Access elements, BlockSums& sums) {
   const hn::ScalableTag<T> d;
   const auto value = [&](std::size_t i) HWY_ATTR {
     return Term::value(BlockSums::D(), load_double(elements, output, i), load_double(elements, y, i));
@@ -191,41 +228,56 @@ HWY_INLINE void take_block(const T* output, const T* y, T scale, T* delta, Acces
       const auto e = exp_of_small(d, hn::Neg(hn::Abs(elements.load(d, output, i))));
       hn::Store(elements.or_behind(d, log1p_of_positive(d, e), hn::Zero(d), i), d, rest + i);
     }
-    sums.add([&](std::size_t i) HWY_ATTR { return hn::Add(value(i), load_double(WholeBlock{}, rest, i)); });
+    sums.add([&](std::size_t i)
+                 HWY_ATTR { return rows.weigh(hn::Add(value(i), load_double(WholeBlock{}, rest, i)), i); });
   } else {
-    sums.add(value);
+    sums.add([&](std::size_t i) HWY_ATTR { return rows.weigh(value(i), i); });
   }
   if (delta == nullptr) return;
   for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
     const auto slope = Term::slope(d, elements.load(d, output, i), elements.load(d, y, i));
-    elements.store(hn::Mul(hn::Set(d, scale), slope), d, delta, i);
+    elements.store(hn::Mul(rows.factor(d, i), slope), d, delta, i);
   }
 }
 
 template <class Term, class T>
 double sum_losses_of_run(Term, const T* output, const T* y, T scale, T* delta, std::size_t n) {
   BlockSums sums;
+  const EqualRows<T> rows{scale};
   for_each_block(n, [&](std::size_t first, auto elements) HWY_ATTR {
-    take_block<Term>(output + first, y + first, scale, delta != nullptr ? delta + first : nullptr, elements, sums);
+    take_block<Term>(output + first, y + first, rows, delta != nullptr ? delta + first : nullptr, elements, sums);
   });
   return sums.total();
 }
 
-/// Where rows have gaps between them: block by block, by copies without gaps.
-template <class Term, class T>
-double sum_losses_of_rows(Term, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta) {
+/// An element of a matrix, row by row.
+struct Place {
+  std::size_t row = 0, col = 0;
+  HWY_INLINE void advance(std::size_t cols) {
+    if (++col < cols) return;
+    col = 0;
+    ++row;
+  }
+};
+
+/// Where rows have gaps between them, or weights: block by block, by copies without gaps.
+template <class Term, class T, class Rows>
+double sum_losses_of_rows(Term, MatrixView<const T> output, MatrixView<const T> y, Rows rows, MatrixView<T> delta) {
   BlockSums sums;
+  Place place;
   for_each_block(output.rows * output.cols, [&](std::size_t first, auto elements) HWY_ATTR {
     const std::size_t n = std::min(kBlock, output.rows * output.cols - first);
+    const Place begin = place;
     T outputs[kBlock], targets[kBlock], slopes[kBlock];
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t row = (first + i) / output.cols, col = (first + i) % output.cols;
-      outputs[i] = output(row, col);
-      targets[i] = y(row, col);
+    for (std::size_t i = 0; i < n; ++i, place.advance(output.cols)) {
+      outputs[i] = output(place.row, place.col);
+      targets[i] = y(place.row, place.col);
+      rows.take(i, place.row);
     }
-    take_block<Term>(outputs, targets, scale, slopes, elements, sums);
+    take_block<Term>(outputs, targets, rows, slopes, elements, sums);
     if (delta.data == nullptr) return;
-    for (std::size_t i = 0; i < n; ++i) delta((first + i) / output.cols, (first + i) % output.cols) = slopes[i];
+    place = begin;
+    for (std::size_t i = 0; i < n; ++i, place.advance(output.cols)) delta(place.row, place.col) = slopes[i];
   });
   return sums.total();
 }
@@ -292,7 +344,14 @@ double sum_run_f32(Loss loss, const float* output, const float* y, float scale, 
 }
 double sum_rows_f32(Loss loss, MatrixView<const float> output, MatrixView<const float> y, float scale,
                     MatrixView<float> delta) {
-  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, scale, delta); });
+  return with_term(
+      loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, EqualRows<float>{scale}, delta); });
+}
+double sum_weighted_f32(Loss loss, MatrixView<const float> output, MatrixView<const float> y, const double* weights,
+                        double divisor, MatrixView<float> delta) {
+  return with_term(loss, [&](auto term) HWY_ATTR {
+    return sum_losses_of_rows(term, output, y, WeightedRows<float>{weights, divisor}, delta);
+  });
 }
 Exponentials<float> exponentiate_f32(const float* z, float* e, std::size_t n) { return exponentiate_any(z, e, n); }
 double sum_run_f64(Loss loss, const double* output, const double* y, double scale, double* delta, std::size_t n) {
@@ -300,7 +359,14 @@ double sum_run_f64(Loss loss, const double* output, const double* y, double scal
 }
 double sum_rows_f64(Loss loss, MatrixView<const double> output, MatrixView<const double> y, double scale,
                     MatrixView<double> delta) {
-  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, scale, delta); });
+  return with_term(
+      loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, EqualRows<double>{scale}, delta); });
+}
+double sum_weighted_f64(Loss loss, MatrixView<const double> output, MatrixView<const double> y, const double* weights,
+                        double divisor, MatrixView<double> delta) {
+  return with_term(loss, [&](auto term) HWY_ATTR {
+    return sum_losses_of_rows(term, output, y, WeightedRows<double>{weights, divisor}, delta);
+  });
 }
 Exponentials<double> exponentiate_f64(const double* z, double* e, std::size_t n) { return exponentiate_any(z, e, n); }
 void sigmoids_f32(const float* z, float* p, std::size_t n) { sigmoids_any(z, p, n); }
@@ -317,7 +383,9 @@ namespace gradloom {
 HWY_EXPORT(sum_run_f32);
 HWY_EXPORT(sum_run_f64);
 HWY_EXPORT(sum_rows_f32);
+HWY_EXPORT(sum_weighted_f32);
 HWY_EXPORT(sum_rows_f64);
+HWY_EXPORT(sum_weighted_f64);
 HWY_EXPORT(exponentiate_f32);
 HWY_EXPORT(exponentiate_f64);
 HWY_EXPORT(sigmoids_f32);
@@ -340,6 +408,11 @@ double sum_losses(Loss loss, MatrixView<const float> output, MatrixView<const fl
   return HWY_DYNAMIC_DISPATCH(sum_rows_f32)(loss, output, y, scale, delta);
 }
 template <>
+double sum_weighted_losses(Loss loss, MatrixView<const float> output, MatrixView<const float> y, const double* weights,
+                           double divisor, MatrixView<float> delta) {
+  return HWY_DYNAMIC_DISPATCH(sum_weighted_f32)(loss, output, y, weights, divisor, delta);
+}
+template <>
 Exponentials<float> exponentiate(const float* z, float* e, std::size_t n) {
   return HWY_DYNAMIC_DISPATCH(exponentiate_f32)(z, e, n);
 }
@@ -353,6 +426,11 @@ double sum_losses(Loss loss, MatrixView<const double> output, MatrixView<const d
   if (without_gaps(output, y, delta))  // numbers and pointers only: a step of a narrow network notices a copy of views
     return HWY_DYNAMIC_DISPATCH(sum_run_f64)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols);
   return HWY_DYNAMIC_DISPATCH(sum_rows_f64)(loss, output, y, scale, delta);
+}
+template <>
+double sum_weighted_losses(Loss loss, MatrixView<const double> output, MatrixView<const double> y,
+                           const double* weights, double divisor, MatrixView<double> delta) {
+  return HWY_DYNAMIC_DISPATCH(sum_weighted_f64)(loss, output, y, weights, divisor, delta);
 }
 template <>
 Exponentials<double> exponentiate(const double* z, double* e, std::size_t n) {

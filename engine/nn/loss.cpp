@@ -25,27 +25,57 @@ void multiply(std::span<T> row, double factor) {
   for (T& element : row) element *= f;
 }
 
+/// All rows count alike.
+template <class T>
+struct EqualRows {
+  T scale;
+  [[nodiscard]] double weight(std::size_t) const { return 1; }
+  [[nodiscard]] T factor(std::size_t) const { return scale; }
+};
+
+/// Each row has a weight.
+template <class T>
+struct WeightedRows {
+  const double* weights;  // (rows)
+  double divisor;
+  [[nodiscard]] double weight(std::size_t row) const { return weights[row]; }
+  [[nodiscard]] T factor(std::size_t row) const { return static_cast<T>(weights[row] / divisor); }
+};
+
 /// -log softmax(z)[label] of each row is max(z) - z[label] + log Σ e^(z - max). Its derivative is softmax(z), less 1 at
 /// the label. A delta without data is left out. At most kRows rows: the exponentials of all come first, as a row's sum
 /// takes long to be ready, but not to begin with.
 constexpr std::size_t kRows = 64;
-template <class T>
-double categorical_cross_entropies(MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta,
-                                   double sum) {
+template <class T, class Rows>
+double categorical_cross_entropies(MatrixView<const T> output, MatrixView<const T> y, const Rows& rows,
+                                   std::size_t first, MatrixView<T> delta, double sum) {
   double surprises[kRows], sums[kRows];
-  for (std::size_t r = 0; r < output.rows; ++r) {
+  const std::size_t count = std::min(kRows, output.rows - first);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t r = first + i;
     const auto logit = static_cast<double>(output(r, class_of(y(r, 0), output.cols, r)));  // delta may overwrite it
     T* const e = delta.data != nullptr ? delta.row(r).data() : nullptr;
     const Exponentials<T> row = exponentiate<T>(output.row(r).data(), e, output.cols);
-    surprises[r] = static_cast<double>(row.largest) - logit;
-    sums[r] = row.sum;
+    surprises[i] = static_cast<double>(row.largest) - logit;
+    sums[i] = row.sum;
   }
-  for (std::size_t r = 0; r < output.rows; ++r) {
-    sum += surprises[r] + std::log(sums[r]);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t r = first + i;
+    sum += rows.weight(r) * (surprises[i] + std::log(sums[i]));
     if (delta.data == nullptr) continue;
-    multiply(delta.row(r), static_cast<double>(scale) / sums[r]);
-    delta(r, class_of(y(r, 0), output.cols, r)) -= scale;
+    const T factor = rows.factor(r);
+    multiply(delta.row(r), static_cast<double>(factor) / sums[i]);
+    delta(r, class_of(y(r, 0), output.cols, r)) -= factor;
   }
+  return sum;
+}
+
+template <class T, class Rows>
+double all_categorical_cross_entropies(MatrixView<const T> output, MatrixView<const T> y, const Rows& rows,
+                                       MatrixView<T> delta) {
+  double sum = 0;
+  for (std::size_t first = 0; first < output.rows; first += kRows)
+    sum = categorical_cross_entropies(output, y, rows, first, delta, sum);
   return sum;
 }
 
@@ -65,13 +95,19 @@ double loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y) {
 template <class T>
 double loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta) {
   if (loss != Loss::kCategoricalCrossEntropy) return sum_losses(loss, output, y, scale, delta);
-  double sum = 0;
-  for (std::size_t first = 0; first < output.rows; first += kRows) {
-    const std::size_t count = std::min(kRows, output.rows - first);
-    const MatrixView<T> slopes = delta.data != nullptr ? delta.row_range(first, count) : delta;
-    sum = categorical_cross_entropies(output.row_range(first, count), y.row_range(first, count), scale, slopes, sum);
-  }
-  return sum;
+  return all_categorical_cross_entropies(output, y, EqualRows<T>{scale}, delta);
+}
+
+template <class T>
+double weighted_loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T> y, const double* weights,
+                               double divisor, MatrixView<T> delta) {
+  if (loss != Loss::kCategoricalCrossEntropy) return sum_weighted_losses(loss, output, y, weights, divisor, delta);
+  return all_categorical_cross_entropies(output, y, WeightedRows<T>{weights, divisor}, delta);
+}
+
+template <class T>
+double weighted_loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y, const double* weights) {
+  return weighted_loss_and_delta(loss, output, y, weights, 1, MatrixView<T>{});
 }
 
 template <class T>
@@ -86,9 +122,12 @@ void to_prediction(Loss loss, MatrixView<T> output) {
   }
 }
 
-#define GRADLOOM_INSTANTIATE(T)                                                                     \
-  template double loss_sum(Loss, MatrixView<const T>, MatrixView<const T>);                         \
-  template double loss_and_delta(Loss, MatrixView<const T>, MatrixView<const T>, T, MatrixView<T>); \
+#define GRADLOOM_INSTANTIATE(T)                                                                                  \
+  template double loss_sum(Loss, MatrixView<const T>, MatrixView<const T>);                                      \
+  template double loss_and_delta(Loss, MatrixView<const T>, MatrixView<const T>, T, MatrixView<T>);              \
+  template double weighted_loss_sum(Loss, MatrixView<const T>, MatrixView<const T>, const double*);              \
+  template double weighted_loss_and_delta(Loss, MatrixView<const T>, MatrixView<const T>, const double*, double, \
+                                          MatrixView<T>);                                                        \
   template void to_prediction(Loss, MatrixView<T>)
 GRADLOOM_INSTANTIATE(float);
 GRADLOOM_INSTANTIATE(double);

@@ -27,6 +27,17 @@ double loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y);
 template <class T>
 double loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta);
 
+/// The same where rows count unequally: Σ weight * loss, and delta <- weight / divisor * d(loss)/d(output). weights
+/// (rows). With divisor = (sum of the whole minibatch's weights) * loss_terms_per_row, delta is that of the weighted
+/// mean. With weights of 1 both have the bits of loss_and_delta() by a scale of 1 / divisor.
+template <class T>
+double weighted_loss_and_delta(Loss loss, MatrixView<const T> output, MatrixView<const T> y, const double* weights,
+                               double divisor, MatrixView<T> delta);
+
+/// That sum alone.
+template <class T>
+double weighted_loss_sum(Loss loss, MatrixView<const T> output, MatrixView<const T> y, const double* weights);
+
 /// Logits to probabilities, in place: sigmoid for binary, softmax of each row for categorical cross-entropy; the
 /// identity for the other losses.
 template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "engine/core/random.hpp"
@@ -59,6 +60,14 @@ Matrix<T> outputs_for(std::size_t rows, std::size_t outputs) {
 template <class T>
 std::vector<long double> widened(std::span<const T> row) {
   return {row.begin(), row.end()};
+}
+
+// Weights from 0 on, some of them 0.
+std::vector<double> weights_for(std::size_t rows) {
+  const CounterRandom random(5, RandomUse::kGenerator, 11);
+  std::vector<double> weights(rows);
+  for (std::size_t r = 0; r < rows; ++r) weights[r] = r % 5 == 3 ? 0 : 3 * random.uniform(r);
+  return weights;
 }
 
 }  // namespace
@@ -136,6 +145,90 @@ TEMPLATE_TEST_CASE("losses without logarithms have the same bits on every instru
     INFO(to_string(loss));
     const double sum = loss_sum<T>(loss, o.view(), y.view());
     on_every_instruction_set([&] { CHECK(loss_sum<T>(loss, o.view(), y.view()) == sum); });
+  }
+}
+
+TEMPLATE_TEST_CASE("weighted losses agree with their definitions", "[nn]", float, double) {
+  using T = TestType;
+  constexpr std::size_t kRows = 157;
+  constexpr double kDivisor = 7;
+  const std::size_t outputs = GENERATE(1, 2, 10, 33);
+  const std::vector<double> weights = weights_for(kRows);
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss) << " of " << outputs);
+    const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
+    long double expected = 0, magnitude = 0;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const long double row = weights[r] * naive_row(loss, widened(o.row(r)), widened(y.row(r)));
+      expected += row;
+      magnitude += std::abs(row) + weights[r] * static_cast<double>(outputs);
+    }
+    const auto bound = static_cast<double>(8 * std::numeric_limits<T>::epsilon() * magnitude);
+    on_every_instruction_set([&] {
+      CHECK(std::abs(weighted_loss_sum<T>(loss, o.view(), y.view(), weights.data()) - static_cast<double>(expected)) <=
+            bound);
+      Matrix<T> slopes(kRows, outputs), delta(kRows, outputs);
+      loss_and_delta<T>(loss, o.view(), y.view(), 1, slopes.view());
+      CHECK(weighted_loss_and_delta<T>(loss, o.view(), y.view(), weights.data(), kDivisor, delta.view()) ==
+            weighted_loss_sum<T>(loss, o.view(), y.view(), weights.data()));
+      double worst = 0;  // of |delta|, in units of its last place
+      for (std::size_t r = 0; r < kRows; ++r)
+        for (std::size_t c = 0; c < outputs; ++c) {
+          const double slope = weights[r] / kDivisor * static_cast<double>(slopes(r, c));
+          const double off = std::abs(static_cast<double>(delta(r, c)) - slope);
+          // A softmax less 1 at the label cancels: its error is one of the factor's.
+          worst = std::max(worst, off / std::max(std::abs(slope), weights[r] / kDivisor + 1e-300));
+        }
+      CHECK(worst <= 4 * std::numeric_limits<T>::epsilon());
+    });
+  }
+}
+
+TEMPLATE_TEST_CASE("weights of one change no bit, with gaps between rows and in place", "[nn]", float, double) {
+  using T = TestType;
+  constexpr std::size_t kRows = 73, kGap = 3;
+  const std::size_t outputs = GENERATE(1, 3, 10, 50);
+  const std::vector<double> ones(kRows, 1);
+  const double divisor = 3.0 * kRows;
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss) << " of " << outputs);
+    const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
+    on_every_instruction_set([&] {
+      Matrix<T> expected(kRows, outputs), wide(kRows, outputs + kGap);
+      const double sum = loss_and_delta<T>(loss, o.view(), y.view(), static_cast<T>(1 / divisor), expected.view());
+      for (std::size_t r = 0; r < kRows; ++r) std::copy_n(o.row(r).data(), outputs, wide.row(r).data());
+      const MatrixView<T> gapped(wide.data(), kRows, outputs, outputs + kGap);
+      CHECK(weighted_loss_sum<T>(loss, gapped, y.view(), ones.data()) == sum);
+      CHECK(weighted_loss_and_delta<T>(loss, gapped, y.view(), ones.data(), divisor, gapped) == sum);
+      bool same = true;
+      for (std::size_t r = 0; r < kRows; ++r)
+        same = same && std::equal(expected.row(r).begin(), expected.row(r).end(), wide.row(r).begin());
+      CHECK(same);
+    });
+  }
+}
+
+TEST_CASE("weighted deltas are the derivatives of the weighted mean", "[nn]") {
+  constexpr std::size_t kRows = 9, kOutputs = 5;
+  constexpr double kStep = 1e-6;
+  const std::vector<double> weights = weights_for(kRows);
+  for (const Loss loss : kLosses) {
+    INFO(to_string(loss));
+    Matrix<double> o = outputs_for<double>(kRows, kOutputs), delta(kRows, kOutputs);
+    const Matrix<double> y = targets_for<double>(loss, kRows, kOutputs);
+    const double divisor = 4;
+    weighted_loss_and_delta<double>(loss, o.view(), y.view(), weights.data(), divisor, delta.view());
+    for (std::size_t i = 0; i < kRows * kOutputs; ++i) {
+      const auto mean_at = [&](double output) {
+        const double kept = std::exchange(o.data()[i], output);
+        const double sum = weighted_loss_sum<double>(loss, o.view(), y.view(), weights.data());
+        o.data()[i] = kept;
+        return sum / divisor;
+      };
+      const double above = mean_at(o.data()[i] + kStep), below = mean_at(o.data()[i] - kStep);
+      // Truncation is of order step², rounding of order sum * 1e-16 / step = 1e-8.
+      CHECK(delta.data()[i] == Approx((above - below) / (2 * kStep)).margin(1e-8));
+    }
   }
 }
 
