@@ -4,7 +4,6 @@
 
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/narrow.hpp"
-#include "engine/nn/loss.hpp"
 
 namespace gradloom {
 namespace {
@@ -96,17 +95,19 @@ void NarrowNetwork<T>::forward(const T* parameters, MatrixView<const T> x, Narro
 
 // The loss works on rows, and these are few and narrow: there and back again.
 template <class T>
-double NarrowNetwork<T>::loss_and_delta(Loss loss, MatrixView<const T> y, T scale,
-                                        NarrowWorkspace<T>& workspace) const {
-  const std::size_t outputs = layout_.outputs();
-  const MatrixView<T> by_row = workspace.by_row.view().row_range(0, y.rows);
-  for (std::size_t u = 0; u < outputs; ++u) {
+MatrixView<T> NarrowNetwork<T>::outputs_by_row(std::size_t rows, NarrowWorkspace<T>& workspace) const {
+  const MatrixView<T> by_row = workspace.by_row.view().row_range(0, rows);
+  for (std::size_t u = 0; u < by_row.cols; ++u) {
     const T* const values = workspace.output.row(u).data();
-    for (std::size_t r = 0; r < y.rows; ++r) by_row(r, u) = values[r];
+    for (std::size_t r = 0; r < rows; ++r) by_row(r, u) = values[r];
   }
-  const double sum = gradloom::loss_and_delta<T>(loss, by_row, y, scale, by_row);
-  transpose<T>(by_row, part(workspace.delta.back(), outputs, padded(y.rows)));
-  return sum;
+  return by_row;
+}
+
+template <class T>
+void NarrowNetwork<T>::take_delta_by_row(std::size_t rows, NarrowWorkspace<T>& workspace) const {
+  transpose<T>(workspace.by_row.view().row_range(0, rows),
+               part(workspace.delta.back(), layout_.outputs(), padded(rows)));
 }
 
 template <class T>

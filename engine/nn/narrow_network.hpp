@@ -35,9 +35,14 @@ class NarrowNetwork {
   /// Fills the workspace's activations of every layer for x (rows, inputs).
   void forward(const T* parameters, MatrixView<const T> x, NarrowWorkspace<T>& workspace) const;
 
-  /// Behind forward() on as many rows, against y (rows, target columns): the sum of the losses, and their delta into
-  /// the workspace. `scale` as in gradloom::loss_and_delta().
-  double loss_and_delta(Loss loss, MatrixView<const T> y, T scale, NarrowWorkspace<T>& workspace) const;
+  /// Behind forward() on as many rows: `loss` replaces their outputs (rows, outputs) by the loss's delta, which goes
+  /// into the workspace, and returns what comes back from here: the sum of the losses.
+  template <class LossAndDelta>
+  double loss_and_delta(std::size_t rows, NarrowWorkspace<T>& workspace, const LossAndDelta& loss) const {
+    const double sum = loss(outputs_by_row(rows, workspace));
+    take_delta_by_row(rows, workspace);
+    return sum;
+  }
 
   /// Behind loss_and_delta(): the gradient of these rows into `gradient`, a block as the parameters.
   void backward(const T* parameters, NarrowWorkspace<T>& workspace, std::size_t rows, T* gradient) const;
@@ -49,6 +54,8 @@ class NarrowNetwork {
   [[nodiscard]] std::size_t first_not_finite(NarrowWorkspace<T>& workspace, std::size_t rows) const;
 
  private:
+  MatrixView<T> outputs_by_row(std::size_t rows, NarrowWorkspace<T>& workspace) const;
+  void take_delta_by_row(std::size_t rows, NarrowWorkspace<T>& workspace) const;
   void forward_product(const T* parameters, std::size_t l, NarrowWorkspace<T>& workspace, std::size_t rows) const;
   void gradient_product(std::size_t l, NarrowWorkspace<T>& workspace, std::size_t rows, T* gradient) const;
   void delta_product(const T* parameters, std::size_t l, NarrowWorkspace<T>& workspace, std::size_t rows) const;

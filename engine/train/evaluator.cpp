@@ -7,6 +7,7 @@
 
 #include "engine/nn/loss.hpp"
 #include "engine/train/metrics.hpp"
+#include "gradloom/errors.hpp"
 
 namespace gradloom {
 namespace {
@@ -57,16 +58,22 @@ void for_each_block(const Network<T>& network, const T* parameters, MatrixView<c
   });
 }
 
-// Adds the blocks of these rows, in their order.
+// Adds the blocks of these rows, in their order. weights (x.rows), or null.
 template <class T>
-void add_rows(const Network<T>& network, const T* parameters, Loss loss, MatrixView<const T> x, MatrixView<const T> y,
-              Arena& arena, MetricSums& all) {
-  std::vector<MetricSums> sums(block_count(x.rows), MetricSums(loss, network.layout().outputs()));
-  for_each_block<T>(network, parameters, x, arena,
-                    [&](std::size_t block, std::size_t first, MatrixView<const T> output) {
-                      sums[block].add(output, y.row_range(first, output.rows));
-                    });
+void add_rows(const Network<T>& network, const T* parameters, const Objective& objective, MatrixView<const T> x,
+              MatrixView<const T> y, const double* weights, Arena& arena, MetricSums& all) {
+  std::vector<MetricSums> sums(block_count(x.rows), MetricSums(objective, network.layout().outputs()));
+  for_each_block<T>(
+      network, parameters, x, arena, [&](std::size_t block, std::size_t first, MatrixView<const T> output) {
+        sums[block].add(output, y.row_range(first, output.rows), weights != nullptr ? weights + first : nullptr);
+      });
   for (const MetricSums& block : sums) all.merge(block);
+}
+
+Metrics metrics_of(const MetricSums& sums, const Standardization& standardization, const std::string& name) {
+  if (sums.weight() == 0)
+    throw DataError(name + ": all rows have a weight of 0, so there is nothing to judge by; give some of them another");
+  return sums.metrics(standardization.y_scale);
 }
 
 template <class T>
@@ -90,23 +97,24 @@ std::size_t evaluation_piece_rows(std::size_t row_bytes) {
 }
 
 template <class T>
-Metrics evaluate_rows(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
-                      const Dataset<T>& data, Arena& arena) {
-  MetricSums sums(loss, network.layout().outputs());
-  add_rows<T>(network, parameters, loss, data.x.view(), data.y.view(), arena, sums);
-  return sums.metrics(standardization.y_scale);
+Metrics evaluate_rows(const Network<T>& network, const T* parameters, const Objective& objective,
+                      const Standardization& standardization, const Dataset<T>& data, Arena& arena) {
+  MetricSums sums(objective, network.layout().outputs());
+  const double* const weights = data.weights.empty() ? nullptr : data.weights.data();
+  add_rows<T>(network, parameters, objective, data.x.view(), data.y.view(), weights, arena, sums);
+  return metrics_of(sums, standardization, data.name);
 }
 
 template <class T>
-Metrics evaluate_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
-                     const RunSet<T>& set, Arena& arena) {
-  if (!set.streamed()) return evaluate_rows(network, parameters, loss, standardization, set.memory(), arena);
-  MetricSums sums(loss, network.layout().outputs());
+Metrics evaluate_set(const Network<T>& network, const T* parameters, const Objective& objective,
+                     const Standardization& standardization, const RunSet<T>& set, Arena& arena) {
+  if (!set.streamed()) return evaluate_rows(network, parameters, objective, standardization, set.memory(), arena);
+  MetricSums sums(objective, network.layout().outputs());
   set.stream().for_each_piece(evaluation_piece_rows((set.features() + set.outputs()) * sizeof(T)),
-                              [&](std::uint64_t, MatrixView<T> x, MatrixView<T> y) {
-                                add_rows<T>(network, parameters, loss, x, y, arena, sums);
+                              [&](std::uint64_t, MatrixView<T> x, MatrixView<T> y, const double* weights) {
+                                add_rows<T>(network, parameters, objective, x, y, weights, arena, sums);
                               });
-  return sums.metrics(standardization.y_scale);
+  return metrics_of(sums, standardization, set.name());
 }
 
 template <class T>
@@ -126,19 +134,20 @@ void predict_set(const Network<T>& network, const T* parameters, Loss loss, cons
   };
   if (set.streamed())
     return set.stream().for_each_piece(piece_rows,
-                                       [&](std::uint64_t, MatrixView<T> x, MatrixView<T>) { predict_piece(x); });
+                                       [&](std::uint64_t, MatrixView<T> x, auto&&...) { predict_piece(x); });
   const MatrixView<const T> x = set.memory().x.view();
   for (std::size_t row = 0; row < x.rows; row += piece_rows)
     predict_piece(x.row_range(row, std::min(piece_rows, x.rows - row)));
 }
 
-#define GRADLOOM_INSTANTIATE(T)                                                                                       \
-  template Metrics evaluate_rows(const Network<T>&, const T*, Loss, const Standardization&, const Dataset<T>&,        \
-                                 Arena&);                                                                             \
-  template Metrics evaluate_set(const Network<T>&, const T*, Loss, const Standardization&, const RunSet<T>&, Arena&); \
-  template void predict_set(const Network<T>&, const T*, Loss, const Standardization&, const RunSet<T>&, Arena&,      \
-                            const std::function<void(MatrixView<const T>)>&);                                         \
-  template Matrix<T> predict_rows(const Network<T>&, const T*, Loss, const Standardization&, MatrixView<const T>,     \
+#define GRADLOOM_INSTANTIATE(T)                                                                                   \
+  template Metrics evaluate_rows(const Network<T>&, const T*, const Objective&, const Standardization&,           \
+                                 const Dataset<T>&, Arena&);                                                      \
+  template Metrics evaluate_set(const Network<T>&, const T*, const Objective&, const Standardization&,            \
+                                const RunSet<T>&, Arena&);                                                        \
+  template void predict_set(const Network<T>&, const T*, Loss, const Standardization&, const RunSet<T>&, Arena&,  \
+                            const std::function<void(MatrixView<const T>)>&);                                     \
+  template Matrix<T> predict_rows(const Network<T>&, const T*, Loss, const Standardization&, MatrixView<const T>, \
                                   Arena&)
 GRADLOOM_INSTANTIATE(float);
 GRADLOOM_INSTANTIATE(double);

@@ -6,6 +6,7 @@
 #include "engine/data/prepare.hpp"
 #include "engine/data/run_set.hpp"
 #include "engine/nn/network.hpp"
+#include "engine/nn/objective.hpp"
 #include "gradloom/dataset.hpp"
 #include "gradloom/evaluation.hpp"
 #include "gradloom/model.hpp"
@@ -17,7 +18,7 @@ template <class T>
 struct Model<T>::State {
   Network<T> network;
   AlignedBuffer<T> parameters;  ///< a flat block of network.layout()
-  Loss loss = Loss::kMse;
+  Objective objective = Loss::kMse;
   Standardization standardization;
   std::vector<std::string> feature_names, class_names;
   std::string config;  ///< resolved config text; empty for models that were never in a checkpoint
@@ -30,15 +31,16 @@ inline constexpr std::size_t kEvaluationBlockRows = 512;
 std::size_t evaluation_piece_rows(std::size_t row_bytes);
 
 /// Loss and metrics of a network on standardized data (x and y both), blocks in parallel, their sums added in block
-/// order in float64: the same bits for any arena. RMSE, MAE and R² are restored to the target's own units.
+/// order in float64: the same bits for any arena. Rows count by their weights; DataError where all weigh 0. RMSE, MAE
+/// and R² are restored to the target's own units.
 template <class T>
-Metrics evaluate_rows(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
-                      const Dataset<T>& data, Arena& arena);
+Metrics evaluate_rows(const Network<T>& network, const T* parameters, const Objective& objective,
+                      const Standardization& standardization, const Dataset<T>& data, Arena& arena);
 
 /// The same for a set of a run, whose rows may be streamed: the same bits.
 template <class T>
-Metrics evaluate_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
-                     const RunSet<T>& set, Arena& arena);
+Metrics evaluate_set(const Network<T>& network, const T* parameters, const Objective& objective,
+                     const Standardization& standardization, const RunSet<T>& set, Arena& arena);
 
 /// Predictions for standardized features: (rows, outputs), restored to the target's units, or probabilities.
 template <class T>

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/core/spread.hpp"
+#include "engine/nn/objective.hpp"
 #include "gradloom/evaluation.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
@@ -13,13 +14,15 @@
 namespace gradloom {
 
 /// Sums over some rows from which loss and metrics follow, in float64. Merged in a fixed order they give fixed bits.
+/// Rows count by their weights; those of classes count in the loss alone, which is the one that training minimises.
 class MetricSums {
  public:
-  MetricSums(Loss loss, std::size_t outputs);
+  MetricSums(Objective objective, std::size_t outputs);
 
-  /// output (rows, outputs): predictions in the units that the loss sees, or logits; y (rows, target_columns).
+  /// output (rows, outputs): predictions in the units that the loss sees, or logits; y (rows, target_columns); weights
+  /// (rows), or null where rows count alike.
   template <class T>
-  void add(MatrixView<const T> output, MatrixView<const T> y);
+  void add(MatrixView<const T> output, MatrixView<const T> y, const double* weights = nullptr);
 
   /// Adds sums over rows that come behind these.
   void merge(const MetricSums& next);
@@ -28,15 +31,24 @@ class MetricSums {
   /// an empty y_scale multiplies by 1.
   [[nodiscard]] Metrics metrics(const std::vector<double>& y_scale) const;
 
+  /// Of the rows together; their number where they count alike. Where it is 0 there are no metrics: NaN.
+  [[nodiscard]] double weight() const { return weight_; }
+
  private:
   template <class T>
-  void add_errors(MatrixView<const T> output, MatrixView<const T> y);
+  void add_losses(MatrixView<const T> output, MatrixView<const T> y, const double* weights);
+  template <class T>
+  void add_correct(MatrixView<const T> logits, MatrixView<const T> y, const double* weights);
+  template <class T>
+  void add_errors(MatrixView<const T> output, MatrixView<const T> y, const double* weights);
 
-  Loss loss_;
+  Objective objective_;
   std::size_t outputs_;
   std::uint64_t rows_ = 0;
-  double loss_sum_ = 0;
-  std::uint64_t correct_ = 0;               ///< labels that were got right
+  double weight_ = 0;                       ///< of rows
+  double loss_weight_ = 0;                  ///< the same times their classes'
+  double loss_sum_ = 0;                     ///< weighted by that, as the others are by weight_
+  double correct_ = 0;                      ///< labels that were got right
   std::vector<double> squared_, absolute_;  ///< error sums, one for each output
   std::vector<Spread> targets_;             ///< one for each output
 };

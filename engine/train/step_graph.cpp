@@ -108,14 +108,15 @@ void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
 }
 
 template <class T>
-StepGraph<T>::StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>& optimizer, StepPlan plan,
+StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Optimizer<T>& optimizer, StepPlan plan,
                         TrainingState<T>& state, Arena& arena)
     : network_(network),
       narrow_(network.layout()),
-      loss_(loss),
+      objective_(std::move(objective)),
       optimizer_(optimizer),
       plan_(std::move(plan)),
       arena_(arena),
+      loss_weights_(plan_.batch_rows),
       state_(state),
       workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true),
       loss_sums_(plan_.shards),
@@ -159,19 +160,30 @@ void StepGraph<T>::parameters_changed() {
 
 template <class T>
 double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context,
-                         const DropoutContext& dropout) {
+                         const DropoutContext& dropout, const double* weights) {
   x_ = x;
   y_ = y;
   context_ = context;
   workspace_.dropout = dropout;
-  const std::size_t terms = loss_terms_per_row(loss_, network_.layout().outputs());
-  const double divisor = static_cast<double>(x.rows) * static_cast<double>(terms);
-  delta_scale_ = static_cast<T>(1 / divisor);
+  weigh_rows(weights);
   products_only_ = false;
   fire();
   double sum = 0;
   for (const double shard_sum : loss_sums_) sum += shard_sum;
-  return sum / divisor;
+  return sum / divisor_;
+}
+
+// Before any shard, so that each divides by the weight of the whole minibatch.
+template <class T>
+void StepGraph<T>::weigh_rows(const double* weights) {
+  weighted_ = weights != nullptr || !objective_.class_weights.empty();
+  if (weighted_) {
+    weight_ = objective_.weigh(y_, weights, loss_weights_.data());
+  } else {
+    weight_ = static_cast<double>(x_.rows);
+  }
+  const std::size_t terms = loss_terms_per_row(objective_.loss, network_.layout().outputs());
+  divisor_ = weight_ > 0 ? weight_ * static_cast<double>(terms) : 1;
 }
 
 template <class T>
@@ -224,12 +236,19 @@ void StepGraph<T>::forward(std::size_t node) {
   for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s) {
     const RowRange own = plan_.shard(s, x_.rows);
     const MatrixView<T> delta = workspace_.delta.back().view().row_range(own.first, own.count);
-    loss_sums_[s] = own.count == 0 ? 0
-                                   : loss_and_delta<T>(loss_, network_.output(workspace_, own),
-                                                       y_.row_range(own.first, own.count), delta_scale_, delta);
+    loss_sums_[s] = own.count == 0 ? 0 : shard_loss(network_.output(workspace_, own), own, delta);
   }
   if (rows.count > 0) network_.apply_output_derivative(workspace_, rows);
   clock.lap(Phase::kForward);
+}
+
+// The sum of the losses of a shard's rows, and their delta.
+template <class T>
+double StepGraph<T>::shard_loss(MatrixView<const T> output, RowRange rows, MatrixView<T> delta) const {
+  const MatrixView<const T> y = y_.row_range(rows.first, rows.count);
+  if (weighted_)
+    return weighted_loss_and_delta<T>(objective_.loss, output, y, loss_weights_.data() + rows.first, divisor_, delta);
+  return loss_and_delta<T>(objective_.loss, output, y, static_cast<T>(1 / divisor_), delta);
 }
 
 template <class T>
@@ -248,7 +267,8 @@ void StepGraph<T>::shard_passes(std::size_t shard, std::size_t worker) {
   if (products_only_) return narrow_.products(state_.parameters.data(), workspace, rows.count, own);
   LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(shard));
   narrow_.forward(state_.parameters.data(), x_.row_range(rows.first, rows.count), workspace);
-  loss_sums_[shard] = narrow_.loss_and_delta(loss_, y_.row_range(rows.first, rows.count), delta_scale_, workspace);
+  loss_sums_[shard] = narrow_.loss_and_delta(rows.count, workspace,
+                                             [&](MatrixView<T> by_row) { return shard_loss(by_row, rows, by_row); });
   if (!std::isfinite(loss_sums_[shard])) not_finite_[shard] = narrow_.first_not_finite(workspace, rows.count);
   clock.lap(Phase::kForward);
   narrow_.backward(state_.parameters.data(), workspace, rows.count, own);

@@ -8,6 +8,7 @@
 #include "engine/core/parallel.hpp"
 #include "engine/nn/narrow_network.hpp"
 #include "engine/nn/network.hpp"
+#include "engine/nn/objective.hpp"
 #include "engine/optim/optimizer.hpp"
 #include "engine/train/step_plan.hpp"
 #include "engine/train/step_times.hpp"
@@ -37,8 +38,8 @@ template <class T>
 class StepGraph {
  public:
   /// The references must outlive the graph; `state` is what run() changes.
-  StepGraph(const Network<T>& network, Loss loss, const Optimizer<T>& optimizer, StepPlan plan, TrainingState<T>& state,
-            Arena& arena);
+  StepGraph(const Network<T>& network, Objective objective, const Optimizer<T>& optimizer, StepPlan plan,
+            TrainingState<T>& state, Arena& arena);
   ~StepGraph();
   StepGraph(const StepGraph&) = delete;
   StepGraph& operator=(const StepGraph&) = delete;
@@ -52,8 +53,13 @@ class StepGraph {
 
   /// Runs one step on a minibatch of at most plan().batch_rows rows and returns its mean loss, taken before the
   /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards. `dropout` is read
-  /// where layers drop units.
-  double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context, const DropoutContext& dropout);
+  /// where layers drop units. `weights`: of the rows; null: they count alike. Where all weigh 0 there is no loss, 0 is
+  /// returned, and the gradient is 0.
+  double run(MatrixView<const T> x, MatrixView<const T> y, const UpdateContext& context, const DropoutContext& dropout,
+             const double* weights = nullptr);
+
+  /// After run(): what the minibatch's rows counted together; as many as they were where they count alike.
+  [[nodiscard]] double weight() const { return weight_; }
 
   /// To be called where the parameters were changed by anybody else than run().
   void parameters_changed();
@@ -88,6 +94,8 @@ class StepGraph {
   void backward_products(std::size_t node, std::size_t layer);
   void update_products(const Tile& tile, std::size_t worker);
 
+  void weigh_rows(const double* weights);
+  double shard_loss(MatrixView<const T> output, RowRange rows, MatrixView<T> delta) const;
   void fire();
   bool update_whole(const Tile& tile, std::size_t worker, LapClock& clock);
   bool update_sum(const Tile& tile, LapClock& clock);
@@ -101,7 +109,7 @@ class StepGraph {
   // Constant after construction.
   const Network<T>& network_;
   const NarrowNetwork<T> narrow_;
-  const Loss loss_;
+  const Objective objective_;
   const Optimizer<T>& optimizer_;
   const StepPlan plan_;
   Arena& arena_;
@@ -110,7 +118,10 @@ class StepGraph {
   MatrixView<const T> x_;
   MatrixView<const T> y_;
   UpdateContext context_;
-  T delta_scale_ = 0;
+  double weight_ = 0;                 ///< of all rows
+  std::vector<double> loss_weights_;  ///< [row]: what it counts, where they do not count alike
+  bool weighted_ = false;             ///< they do not
+  double divisor_ = 1;                ///< of the sum of the losses
   bool products_only_ = false;
   StepTimes* times_ = nullptr;
 

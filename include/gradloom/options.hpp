@@ -73,4 +73,11 @@ constexpr bool is_classification(Loss loss) {
   return loss == Loss::kBinaryCrossEntropy || loss == Loss::kCategoricalCrossEntropy;
 }
 
+/// How many classes a row is one of: `outputs` by categorical cross-entropy, 2 by binary cross-entropy with one output;
+/// else 0, for it is of no single class.
+constexpr std::size_t class_count(Loss loss, std::size_t outputs) {
+  if (loss == Loss::kCategoricalCrossEntropy) return outputs;
+  return loss == Loss::kBinaryCrossEntropy && outputs == 1 ? 2 : 0;
+}
+
 }  // namespace gradloom

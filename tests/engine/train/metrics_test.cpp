@@ -103,6 +103,52 @@ TEST_CASE("accuracy counts labels", "[metrics]") {
   CHECK(*binary.accuracy == Approx(4.0 / 6).epsilon(1e-15));
 }
 
+TEST_CASE("a weight of k is the row k times, and a class's counts in the loss alone", "[metrics]") {
+  const Loss loss = GENERATE(Loss::kMse, Loss::kMae, Loss::kBinaryCrossEntropy);
+  constexpr std::size_t kDistinct = 200;
+  const std::size_t outputs = loss == Loss::kBinaryCrossEntropy ? 1 : 2;
+  Matrix<double> y = random_matrix(kDistinct, outputs, 1, 20);
+  const Matrix<double> p = random_matrix(kDistinct, outputs, 2, loss == Loss::kBinaryCrossEntropy ? 0 : 20);
+  std::vector<double> weights(kDistinct);
+  std::vector<std::size_t> repeated;
+  for (std::size_t r = 0; r < kDistinct; ++r) {
+    if (loss == Loss::kBinaryCrossEntropy) y(r, 0) = r % 3 == 0 ? 1 : 0;
+    weights[r] = static_cast<double>(r % 4);
+    repeated.insert(repeated.end(), r % 4, r);
+  }
+  Matrix<double> many_p(repeated.size(), outputs), many_y(repeated.size(), outputs);
+  for (std::size_t i = 0; i < repeated.size(); ++i)
+    for (std::size_t o = 0; o < outputs; ++o) {
+      many_p(i, o) = p(repeated[i], o);
+      many_y(i, o) = y(repeated[i], o);
+    }
+  MetricSums sums(loss, outputs);
+  for (std::size_t first = 0; first < kDistinct; first += 70) {
+    MetricSums block(loss, outputs);
+    const std::size_t rows = std::min<std::size_t>(70, kDistinct - first);
+    block.add<double>(p.view().row_range(first, rows), y.view().row_range(first, rows), weights.data() + first);
+    sums.merge(block);
+  }
+  CHECK(sums.weight() == static_cast<double>(repeated.size()));
+  const Metrics weighted = sums.metrics({}), expected = sums_of(loss, many_p, many_y).metrics({});
+  CHECK(weighted.rows == kDistinct);
+  CHECK(weighted.loss == Approx(expected.loss).epsilon(1e-13));
+  if (loss == Loss::kBinaryCrossEntropy) {
+    CHECK(*weighted.accuracy == Approx(*expected.accuracy).epsilon(1e-13));
+    MetricSums of_classes({loss, {1, 4}}, outputs);
+    of_classes.add<double>(p.view(), y.view(), weights.data());
+    CHECK(*of_classes.metrics({}).accuracy == Approx(*expected.accuracy).epsilon(1e-13));
+    for (std::size_t r = 0; r < kDistinct; ++r) weights[r] *= y(r, 0) == 1 ? 4 : 1;
+    MetricSums of_products(loss, outputs);
+    of_products.add<double>(p.view(), y.view(), weights.data());
+    CHECK(of_classes.metrics({}).loss == of_products.metrics({}).loss);
+  } else {
+    CHECK(*weighted.rmse == Approx(*expected.rmse).epsilon(1e-13));
+    CHECK(*weighted.mae == Approx(*expected.mae).epsilon(1e-13));
+    CHECK(*weighted.r2 == Approx(*expected.r2).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("spreads merge as if they had been one stream", "[metrics]") {
   const Matrix<double> values = random_matrix(100, 1, 4, 50);
   Spread whole, left, right;

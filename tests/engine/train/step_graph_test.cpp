@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "engine/core/random.hpp"
@@ -262,6 +263,62 @@ TEST_CASE("plans for any number of threads give the same parameters and losses",
     CHECK(same_bits(many.first, one.first));
     CHECK(many.second == one.second);
   }
+}
+
+// Parameters after three steps on the first rows of a job, whose weights are as `weights` says.
+AlignedBuffer<double> train_weighted(const Job& job, const Objective& objective, const Matrix<double>& x,
+                                     const Matrix<double>& y, const std::vector<double>& weights, std::size_t threads,
+                                     std::size_t shard_rows = 0) {
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<double> network(layout);
+  const Sgd<double> optimizer(job.optimizer);
+  TrainingState<double> state = fresh_state<double>(layout, optimizer);
+  Arena arena(threads);
+  StepGraph<double> step(network, objective, optimizer,
+                         plan_step(layout, x.rows(), shard_rows, Products::kAuto, threads), state, arena);
+  for (std::uint64_t k = 1; k <= 3; ++k) {
+    step.run(x.view(), y.view(), {0.1, k}, {}, weights.empty() ? nullptr : weights.data());
+    const double expected =
+        weights.empty() ? static_cast<double>(x.rows()) : std::accumulate(weights.begin(), weights.end(), 0.0);
+    REQUIRE(step.weight() == expected);
+  }
+  return state.parameters;
+}
+
+TEST_CASE("a weight of k is the row k times, for any threads and shards", "[train][threads]") {
+  const Job job = GENERATE(Job{}, narrow_job(), wide_job());
+  constexpr std::size_t kRows = 90;
+  const auto x = random_matrix<double>(kRows, job.inputs, 1),
+             y = random_matrix<double>(kRows, job.layers.back().units, 2);
+  std::vector<double> weights(kRows);
+  std::vector<std::size_t> repeated;
+  for (std::size_t r = 0; r < kRows; ++r) {
+    weights[r] = static_cast<double>(r % 3);
+    repeated.insert(repeated.end(), r % 3, r);
+  }
+  Matrix<double> many_x(repeated.size(), x.cols()), many_y(repeated.size(), y.cols());
+  for (std::size_t i = 0; i < repeated.size(); ++i) {
+    std::copy_n(x.row(repeated[i]).data(), x.cols(), many_x.row(i).data());
+    std::copy_n(y.row(repeated[i]).data(), y.cols(), many_y.row(i).data());
+  }
+  const auto expected = train_weighted(job, Loss::kMse, many_x, many_y, {}, 1);
+  const auto one = train_weighted(job, Loss::kMse, x, y, weights, 1);
+  // Additions in another order, over three steps.
+  for (std::size_t i = 0; i < one.size(); ++i) CHECK(one.data()[i] == Approx(expected.data()[i]).margin(1e-12));
+  for (const std::size_t threads : {2, 8})
+    CHECK(same_bits(train_weighted(job, Loss::kMse, x, y, weights, threads), one));
+  const auto cut = train_weighted(job, Loss::kMse, x, y, weights, 2, 7);
+  for (std::size_t i = 0; i < one.size(); ++i) CHECK(cut.data()[i] == Approx(expected.data()[i]).margin(1e-12));
+}
+
+TEST_CASE("a minibatch that weighs nothing has no loss and no gradient", "[train]") {
+  const Job job = GENERATE(Job{}, narrow_job());
+  Job plain = job;
+  plain.optimizer = {OptimizerType::kSgd, 0.1, 0, false, 0};
+  const auto x = random_matrix<double>(20, job.inputs, 1), y = random_matrix<double>(20, job.layers.back().units, 2);
+  const ParameterLayout layout(plain.inputs, plain.layers);
+  const auto before = fresh_state<double>(layout, Sgd<double>(plain.optimizer)).parameters;
+  CHECK(same_bits(train_weighted(plain, Loss::kMse, x, y, std::vector<double>(20, 0.0), 1), before));
 }
 
 TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multiply and add at once", "[train][threads]",
