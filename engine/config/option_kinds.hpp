@@ -200,4 +200,7 @@ Option text_or_none(OptionFacts facts, const std::string& allowed, Member member
 /// `UNITS ACTIVATION [dropout=P]`, appended to the layers.
 Option layer_option(OptionFacts facts);
 
+/// `none`, `balanced`, or numbers separated by commas.
+Option class_weights_option(OptionFacts facts);
+
 }  // namespace gradloom

@@ -45,6 +45,11 @@ void add_data(Rows& rows) {
                              GRADLOOM_MEMBER(data.features)));
   rows.push_back(
       text_option({"data.targets", "Name of the HDF5 data set of targets."}, "a name", GRADLOOM_MEMBER(data.targets)));
+  rows.push_back(text_or_none({"data.weights",
+                               "Name of the HDF5 data set of the rows' weights, (rows): what each row counts in loss, "
+                               "gradient and metrics, of validation and test rows too. A weight of 2 is the row twice. "
+                               "Standardization counts all rows alike."},
+                              "a name", GRADLOOM_MEMBER(data.weights)));
   rows.push_back(choice_option<Standardize>(
       {"data.standardize", "What is brought to mean 0 and deviation 1, by the training rows."},
       GRADLOOM_MEMBER(data.standardize)));
@@ -94,6 +99,11 @@ void add_train(Rows& rows) {
   rows.push_back(required(
       choice_option<Loss>({"train.loss", "What is minimised, as PyTorch defines it."}, GRADLOOM_MEMBER(train.loss)),
       "mse"));
+  rows.push_back(class_weights_option(
+      {"train.class-weights",
+       "What a row of each class counts in loss and gradient, times its own weight; balanced is rows / (classes * rows "
+       "of the class), of the training rows. For categorical-cross-entropy, and binary-cross-entropy with one output "
+       "(a number for 0, then for 1). Accuracy counts all classes alike."}));
   rows.push_back(integer_option({"train.epochs", "Stop after so many epochs; 0 writes the initial checkpoint.", kFree},
                                 {0}, GRADLOOM_MEMBER(train.epochs)));
   rows.push_back(or_none(GRADLOOM_MEMBER(train.max_steps), max_steps));

@@ -56,6 +56,21 @@ void check_loss(const Config& config) {
            fmt::format("targets of {} are labels; use none or features", to_string(config.train.loss)));
 }
 
+void check_class_weights(const Config& config) {
+  const ClassWeights& weights = config.train.class_weights;
+  if (!weights.balanced && weights.values.empty()) return;
+  const std::size_t outputs = config.model.layers.back().units;
+  const std::size_t classes = class_count(config.train.loss, outputs);
+  if (classes == 0)
+    refuse(config, "train.class-weights",
+           fmt::format("needs rows of one class each: categorical-cross-entropy, or binary-cross-entropy with one "
+                       "output, not {} with {}; set it to none, or give rows weights with data.weights",
+                       to_string(config.train.loss), outputs));
+  if (!weights.balanced && weights.values.size() != classes)
+    refuse(config, "train.class-weights",
+           fmt::format("has {} numbers for {} classes; give one for each", weights.values.size(), classes));
+}
+
 void check_optimizer(const Config& config) {
   if (config.optimizer.nesterov && config.optimizer.momentum == 0)
     refuse(config, "optimizer.nesterov", "needs optimizer.momentum > 0");
@@ -98,6 +113,7 @@ void validate(const Config& config) {
   check_ranges(config);
   check_layers(config);
   check_loss(config);
+  check_class_weights(config);
   check_optimizer(config);
   check_rollback(config);
   check_validation(config);

@@ -13,6 +13,13 @@
 
 namespace gradloom {
 
+/// What a row of each class counts in the loss: `values` for each class (of binary cross-entropy: 0, 1), or balanced:
+/// rows / (classes * rows of the class), of the training rows. Neither: all classes count alike.
+struct ClassWeights {
+  bool balanced = false;
+  std::vector<double> values;
+};
+
 /// One experiment. Every member is a key of the config file: `config.train.batch_size` is `train.batch-size`.
 /// Members start with the keys' defaults. `gradloom help config` prints the table that rules names and ranges.
 struct Config {
@@ -29,6 +36,7 @@ struct Config {
     double valid_fraction = 0;  ///< of the rows of `train`, in [0, 1)
     std::string features = "x";
     std::string targets = "y";
+    std::string weights;  ///< of the rows; empty: all count alike
     Standardize standardize = Standardize::kNone;
     Shuffle shuffle = Shuffle::kFull;
     std::uint64_t memory = 0;  ///< bytes; 0: a quarter of RAM
@@ -47,6 +55,7 @@ struct Config {
 
   struct Train {
     Loss loss = Loss::kMse;
+    ClassWeights class_weights;
     std::uint64_t epochs = 10;
     std::optional<std::uint64_t> max_steps;
     std::optional<double> max_minutes;

@@ -126,6 +126,20 @@ TEST_CASE("Every kind of value is read", "[config]") {
   CHECK(config.early_stopping.monitor == Monitor::kValidR2);
 }
 
+TEST_CASE("Class weights are a word or a list", "[config]") {
+  const std::string classes =
+      "[data]\ntrain = d.h5\n[model]\nlayer = 3 linear\n[train]\nloss = categorical-cross-entropy\n";
+  CHECK(parse_config(classes + "class-weights = none\n", "c.ini").train.class_weights.values.empty());
+  CHECK(parse_config(classes + "class-weights = balanced\n", "c.ini").train.class_weights.balanced);
+  const Config listed = parse_config(classes + "class-weights = 0.1, 2 ,1e100\n", "c.ini");
+  CHECK(listed.train.class_weights.values == std::vector<double>{0.1, 2, 1e100});
+  CHECK(parse_config(resolved_text(listed), "again").train.class_weights.values == listed.train.class_weights.values);
+  for (const char* wrong : {"", ",", "1,2", "1,2,", "1,,2", "1,2,0", "1,2,-1", "1,2,inf", "1,2,1e101", "1;2;3"})
+    CHECK_THAT(message_of(classes + "class-weights = " + wrong + "\n"), Contains("train.class-weights"));
+  CHECK_THAT(message_of(kMinimal + "class-weights = balanced\n"),
+             Contains("c.ini:8: train.class-weights = balanced: needs rows of one class each"));
+}
+
 TEST_CASE("Dotted keys outside a section and a byte order mark are read", "[config]") {
   const Config config = parse_config("\xef\xbb\xbftrain.epochs = 3\n" + kMinimal, "c.ini");
   CHECK(config.train.epochs == 3);
@@ -169,7 +183,6 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[data]\nmemory = 99999999TiB", {"512MiB"}},
       {"[data]\nfeatures =", {"must be a name, and not empty"}},
       {"[data]\nshuffle = windows", {"must be one of full, window, none", "did you mean window?"}},
-      {"[data]\nweights = w", {"unknown key data.weights"}},
       {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS ACTIVATION [dropout=P]`"}},
       {"[model]\nlayer = 0 relu", {"UNITS must be an integer from 1 to 10000000"}},
       {"[model]\nlayer = 99999999 relu", {"UNITS must be"}},
@@ -364,8 +377,8 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
                    "c.ini");
   CHECK_NOTHROW(require_resumable(before, free));
   for (const char* line : {"batch-size = 3", "seed = 2", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
-                           "[data]\nshuffle = none", "[model]\nprecision = float64", "[model]\nlayer = 1 linear",
-                           "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
+                           "[data]\nshuffle = none", "[data]\nweights = w", "[model]\nprecision = float64",
+                           "[model]\nlayer = 1 linear", "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
     const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
     CAPTURE(line);
     CHECK_THROWS_AS(require_resumable(before, changed), ConfigError);
