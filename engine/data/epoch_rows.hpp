@@ -20,6 +20,7 @@ class EpochRows {
   [[nodiscard]] virtual std::uint64_t rows() const = 0;
   [[nodiscard]] virtual std::size_t features() const = 0;
   [[nodiscard]] virtual std::size_t targets() const = 0;
+  [[nodiscard]] virtual bool weighted() const = 0;
 
   /// The most rows that require() takes at once.
   [[nodiscard]] virtual std::uint64_t most_at_once() const { return rows(); }
@@ -30,9 +31,9 @@ class EpochRows {
   virtual void require(std::uint64_t epoch, std::uint64_t first, std::uint64_t count) = 0;
 
   /// Some of the rows that were required last: numbers[i] <- the number in the set of the row at position first + i, x
-  /// and y <- its values. On any thread, several at once.
-  virtual void gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x,
-                      MatrixView<T> y) const = 0;
+  /// and y <- its values, weights[i] <- its weight where rows have some. On any thread, several at once.
+  virtual void gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x, MatrixView<T> y,
+                      double* weights) const = 0;
 
   /// Row of the source that the set's row `number` came from.
   [[nodiscard]] virtual std::uint64_t source_row(std::uint64_t number) const = 0;

@@ -18,7 +18,7 @@ constexpr std::uint64_t kPieceBytes = 16 << 10;
 
 template <class T>
 std::uint64_t row_bytes(const EpochRows<T>& rows) {
-  return (rows.features() + rows.targets()) * sizeof(T);
+  return (rows.features() + rows.targets()) * sizeof(T) + (rows.weighted() ? sizeof(double) : 0);
 }
 
 }  // namespace
@@ -58,6 +58,7 @@ MinibatchFeed<T>::MinibatchFeed(const Dataset<T>* data, std::unique_ptr<EpochRow
   for (Group& group : ring_) {
     group.x = Matrix<T>(plan_.rows, rows_->features());
     group.y = Matrix<T>(plan_.rows, rows_->targets());
+    if (rows_->weighted()) group.weights.resize(plan_.rows);
     group.numbers.resize(plan_.rows);
   }
   if (plan_.groups > 1) thread_ = std::thread([this] { gather_ahead(); });
@@ -83,17 +84,32 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
   if (position_.epoch >= options_.epochs) return std::nullopt;
   const Position at = position_;
   ++position_.step;
-  const std::size_t rows = rows_at(at.step);
   if (data_ != nullptr) {
     const std::size_t first = at.step * options_.batch_size;
-    return Minibatch<T>{data_->x.view().row_range(first, rows), data_->y.view().row_range(first, rows), at.epoch,
-                        at.step, RowNumbers{first, nullptr}};
+    Minibatch<T> minibatch = rows_of(data_->x.view(), data_->y.view(), data_->weights, first, at);
+    minibatch.numbers = {first, nullptr};
+    return minibatch;
   }
   if (current_ == nullptr || current_->epoch != at.epoch || at.step >= current_->first_step + current_->steps)
     advance_group();
   const std::size_t in_group = (at.step - current_->first_step) * options_.batch_size;
-  return Minibatch<T>{current_->x.view().row_range(in_group, rows), current_->y.view().row_range(in_group, rows),
-                      at.epoch, at.step, RowNumbers{0, current_->numbers.data() + in_group}};
+  Minibatch<T> minibatch = rows_of(current_->x.view(), current_->y.view(), current_->weights, in_group, at);
+  minibatch.numbers = {0, current_->numbers.data() + in_group};
+  return minibatch;
+}
+
+// The minibatch of a step, which begins with row `first`.
+template <class T>
+Minibatch<T> MinibatchFeed<T>::rows_of(MatrixView<const T> x, MatrixView<const T> y, const std::vector<double>& weights,
+                                       std::size_t first, Position at) const {
+  const std::size_t rows = rows_at(at.step);
+  Minibatch<T> minibatch;
+  minibatch.x = x.row_range(first, rows);
+  minibatch.y = y.row_range(first, rows);
+  if (!weights.empty()) minibatch.weights = weights.data() + first;
+  minibatch.epoch = at.epoch;
+  minibatch.epoch_step = at.step;
+  return minibatch;
 }
 
 // The minibatches from gather_position_ on, as many as a group holds and the epoch has.
@@ -122,7 +138,8 @@ void MinibatchFeed<T>::gather_next(Group& group) {
 template <class T>
 void MinibatchFeed<T>::gather_part(Group& group, std::uint64_t first, std::uint64_t rows) {
   rows_->gather(group.first_step * options_.batch_size + first, std::span(group.numbers).subspan(first, rows),
-                group.x.view().row_range(first, rows), group.y.view().row_range(first, rows));
+                group.x.view().row_range(first, rows), group.y.view().row_range(first, rows),
+                group.weights.empty() ? nullptr : group.weights.data() + first);
 }
 
 template <class T>

@@ -19,11 +19,12 @@ namespace gradloom {
 /// The rows of one step. The views stay valid until the feed's next call of next().
 template <class T>
 struct Minibatch {
-  MatrixView<const T> x;         ///< (rows, features)
-  MatrixView<const T> y;         ///< (rows, target columns)
-  std::uint64_t epoch = 0;       ///< counted from 0
-  std::uint64_t epoch_step = 0;  ///< counted from 0
-  RowNumbers numbers;            ///< of the rows in the data set
+  MatrixView<const T> x;            ///< (rows, features)
+  MatrixView<const T> y;            ///< (rows, target columns)
+  const double* weights = nullptr;  ///< (rows); null: they count alike
+  std::uint64_t epoch = 0;          ///< counted from 0
+  std::uint64_t epoch_step = 0;     ///< counted from 0
+  RowNumbers numbers;               ///< of the rows in the data set
   [[nodiscard]] std::size_t rows() const { return x.rows; }
 };
 
@@ -81,6 +82,7 @@ class MinibatchFeed {
  private:
   struct Group {
     Matrix<T> x, y;
+    std::vector<double> weights;         ///< (x.rows()), or empty
     std::vector<std::uint64_t> numbers;  ///< (x.rows())
     std::uint64_t epoch = 0, first_step = 0, steps = 0;
     std::exception_ptr error;  ///< why there is no such group
@@ -91,6 +93,8 @@ class MinibatchFeed {
 
   MinibatchFeed(const Dataset<T>* data, std::unique_ptr<EpochRows<T>> rows, const FeedOptions& options);
   [[nodiscard]] std::size_t rows_at(std::uint64_t step) const;
+  Minibatch<T> rows_of(MatrixView<const T> x, MatrixView<const T> y, const std::vector<double>& weights,
+                       std::size_t first, Position at) const;
   void gather_next(Group& group);
   void gather_part(Group& group, std::uint64_t first, std::uint64_t rows);
   void gather_together(Group& group, std::uint64_t first, std::uint64_t rows);

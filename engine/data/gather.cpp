@@ -78,6 +78,11 @@ void gather_rows(MatrixView<const T> x, MatrixView<const T> y, std::span<const s
   run<T>({x, y, rows, x_out, y_out}, std::make_index_sequence<kMostFixedCols + 1>());
 }
 
+void gather_weights(std::span<const double> weights, std::span<const std::uint64_t> rows, double* out) {
+  if (weights.empty()) return;
+  for (std::size_t i = 0; i < rows.size(); ++i) out[i] = weights[rows[i]];
+}
+
 template void gather_rows(MatrixView<const float>, MatrixView<const float>, std::span<const std::uint64_t>,
                           MatrixView<float>, MatrixView<float>);
 template void gather_rows(MatrixView<const double>, MatrixView<const double>, std::span<const std::uint64_t>,

@@ -18,8 +18,10 @@ class MemoryRows final : public EpochRows<T> {
   [[nodiscard]] std::uint64_t rows() const override { return data_.rows(); }
   [[nodiscard]] std::size_t features() const override { return data_.x.cols(); }
   [[nodiscard]] std::size_t targets() const override { return data_.y.cols(); }
+  [[nodiscard]] bool weighted() const override { return !data_.weights.empty(); }
   void require(std::uint64_t epoch, std::uint64_t first, std::uint64_t count) override;
-  void gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x, MatrixView<T> y) const override;
+  void gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x, MatrixView<T> y,
+              double* weights) const override;
   [[nodiscard]] std::uint64_t source_row(std::uint64_t number) const override { return data_.source_row(number); }
 
  private:

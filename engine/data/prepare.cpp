@@ -15,6 +15,7 @@ template <class T>
 void copy_row(const Dataset<T>& from, std::size_t row, Dataset<T>& to, std::size_t to_row) {
   std::copy_n(from.x.row(row).data(), from.features(), to.x.row(to_row).data());
   if (from.outputs() != 0) std::copy_n(from.y.row(row).data(), from.outputs(), to.y.row(to_row).data());
+  if (!from.weights.empty()) to.weights[to_row] = from.weights[row];
   to.source_rows[to_row] = from.source_row(row);
 }
 
@@ -23,6 +24,7 @@ Dataset<T> empty_like(const Dataset<T>& data, std::size_t rows) {
   Dataset<T> other;
   other.x = Matrix<T>(rows, data.features());
   if (data.outputs() != 0) other.y = Matrix<T>(rows, data.outputs());
+  if (!data.weights.empty()) other.weights.resize(rows);
   other.feature_names = data.feature_names;
   other.class_names = data.class_names;
   other.source_rows.resize(rows);
@@ -36,12 +38,14 @@ void keep_rows(Dataset<T>& data, const std::vector<std::size_t>& rows) {
   std::vector<std::uint64_t> source_rows(rows.size());
   for (std::size_t to = 0; to < rows.size(); ++to) {
     source_rows[to] = data.source_row(rows[to]);
+    if (!data.weights.empty()) data.weights[to] = data.weights[rows[to]];
     if (to == rows[to]) continue;
     std::copy_n(data.x.row(rows[to]).data(), data.features(), data.x.row(to).data());
     if (data.outputs() != 0) std::copy_n(data.y.row(rows[to]).data(), data.outputs(), data.y.row(to).data());
   }
   data.x.shrink_rows(rows.size());
   if (data.outputs() != 0) data.y.shrink_rows(rows.size());
+  if (!data.weights.empty()) data.weights.resize(rows.size());
   data.source_rows = std::move(source_rows);
 }
 
@@ -140,6 +144,11 @@ void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs) {
     check_labels<T>(data.y.view().row_range(r, 1), data.name, data.source_rows[r], loss, outputs);
 }
 
+template <class T>
+void count_classes(MatrixView<const T> y, std::span<std::uint64_t> class_rows) {
+  for (std::size_t r = 0; r < y.rows; ++r) ++class_rows[static_cast<std::size_t>(y(r, 0))];
+}
+
 Standardization fit_standardization(const DataStatistics& training, const std::string& name) {
   Standardization s;
   Columns x = fit_columns(training.x, name, "features");
@@ -188,6 +197,7 @@ void restore_targets(const Standardization& s, MatrixView<T> y) {
   template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t);                \
   template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                                     \
   template void check_labels<T>(MatrixView<const T>, const std::string&, std::uint64_t, Loss, std::size_t); \
+  template void count_classes<T>(MatrixView<const T>, std::span<std::uint64_t>);                            \
   template Standardization fit_standardization<T>(const Dataset<T>&, Standardize, Arena*);                  \
   template void standardize_features<T>(const Standardization&, MatrixView<T>);                             \
   template void standardize_targets<T>(const Standardization&, MatrixView<T>);                              \

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,10 @@ void check_target_columns(std::size_t columns, const std::string& name, Loss los
 /// categorical, 0 or 1 for binary cross-entropy. DataError names the data set, the row (source row) and the value.
 template <class T>
 void check_targets(const Dataset<T>& data, Loss loss, std::size_t outputs);
+
+/// Counts classes: class_rows[y(r, 0)] grows by 1 for every row r. The labels are class indices below its size.
+template <class T>
+void count_classes(MatrixView<const T> y, std::span<std::uint64_t> class_rows);
 
 /// Mean and deviation of columns, in float64. Empty vectors: that side is left as it is.
 /// Applied as (value - mean) / scale; a constant column has scale 1.

@@ -38,6 +38,7 @@ class RunSet {
   [[nodiscard]] std::uint64_t rows() const { return streamed() ? stream_->kept().count() : memory_.rows(); }
   [[nodiscard]] std::size_t features() const { return streamed() ? stream_->shape().features : memory_.features(); }
   [[nodiscard]] std::size_t outputs() const { return streamed() ? stream_->shape().outputs : memory_.outputs(); }
+  [[nodiscard]] bool weighted() const { return streamed() ? stream_->shape().weighted : !memory_.weights.empty(); }
   [[nodiscard]] const std::string& name() const { return streamed() ? stream_->name() : memory_.name; }
   [[nodiscard]] const std::vector<std::string>& feature_names() const {
     return streamed() ? stream_->feature_names() : memory_.feature_names;

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "engine/data/finite.hpp"
+#include "engine/data/row_weights.hpp"
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
@@ -66,6 +67,18 @@ h5::DatasetInfo target_info(const h5::File& file, const DataSource& source, std:
   return y;
 }
 
+h5::DatasetInfo weights_info(const h5::File& file, const DataSource& source, std::uint64_t rows) {
+  h5::DatasetInfo weights = numeric_info(file, source.weights, source.weights_key);
+  const auto& shape = weights.shape;
+  if (shape.empty() || shape.size() > 2 || (shape.size() == 2 && shape[1] != 1))
+    throw DataError(fmt::format("{}: /{} has shape ({}); weights are (rows), one a row", file.name(), source.weights,
+                                fmt::join(shape, ", ")));
+  if (shape[0] != rows)
+    throw DataError(fmt::format("{}: /{} has {} rows and /{} has {}; they must be as many", file.name(), source.weights,
+                                shape[0], source.features, rows));
+  return weights;
+}
+
 SourceFile source_file(const h5::File& file, const DataSource& source) {
   h5::DatasetInfo x = numeric_info(file, source.features, "data.features");
   if (x.shape.size() != 2)
@@ -75,7 +88,9 @@ SourceFile source_file(const h5::File& file, const DataSource& source) {
   if (x.shape[1] == 0) throw DataError(fmt::format("{}: /{} has no columns", file.name(), source.features));
   h5::DatasetInfo y;
   if (source.with_targets) y = target_info(file, source, x.shape[0]);
-  return {file.name(), std::move(x), std::move(y)};
+  h5::DatasetInfo weights;
+  if (!source.weights.empty()) weights = weights_info(file, source, x.shape[0]);
+  return {file.name(), std::move(x), std::move(y), std::move(weights)};
 }
 
 void require_same(const SourceFile& file, const std::string& set, std::size_t found, std::size_t wanted,
@@ -86,6 +101,11 @@ void require_same(const SourceFile& file, const std::string& set, std::size_t fo
   if (info.numeric() && info.type_name() != first_info.type_name())
     throw DataError(fmt::format("{}: /{} holds {} and {} holds {}; all files of one data set must agree", file.path,
                                 set, info.type_name(), first, first_info.type_name()));
+}
+
+void read_weights(const h5::File& file, const std::string& set, std::span<double> out) {
+  file.read_rows<double>(set, 0, column_of(out));
+  require_weights(file.name(), set, 0, out);
 }
 
 template <class T>
@@ -170,6 +190,7 @@ std::vector<std::string> expand_files(const std::string& value, const std::strin
 DataSource normalized(DataSource source) {
   source.features = relative(source.features);
   source.targets = relative(source.targets);
+  source.weights = relative(source.weights);
   return source;
 }
 
@@ -191,7 +212,7 @@ std::vector<SourceFile> source_files(const DataSource& given) {
 }
 
 SourceShape source_shape(const std::vector<SourceFile>& files) {
-  SourceShape whole{0, files.front().x.shape[1], files.front().outputs()};
+  SourceShape whole{0, files.front().x.shape[1], files.front().outputs(), !files.front().weights.shape.empty()};
   for (const SourceFile& file : files) whole.rows += file.rows();
   return whole;
 }
@@ -203,9 +224,13 @@ void merge_names(const h5::File& file, const DataSource& source, std::size_t fea
   if (source.with_targets) merge_attribute(file, source.targets, "classes", 0, names.classes);
 }
 
+std::uint64_t row_bytes_in_memory(const SourceShape& shape, std::size_t element_bytes) {
+  return (shape.features + shape.outputs) * element_bytes + (shape.weighted ? sizeof(double) : 0);
+}
+
 std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_bytes) {
   std::uint64_t bytes = 0;
-  if (__builtin_mul_overflow(shape.rows, (shape.features + shape.outputs) * element_bytes, &bytes))
+  if (__builtin_mul_overflow(shape.rows, row_bytes_in_memory(shape, element_bytes), &bytes))
     return std::numeric_limits<std::uint64_t>::max();
   return bytes;
 }
@@ -219,6 +244,7 @@ Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
   data.name = source_name(source);
   data.x = Matrix<T>(shape.rows, shape.features);
   if (shape.outputs != 0) data.y = Matrix<T>(shape.rows, shape.outputs);
+  if (shape.weighted) data.weights.resize(shape.rows);
   SourceNames names;
   std::size_t first = 0;
   for (const std::string& path : source.files) {
@@ -228,6 +254,7 @@ Dataset<T> read_dataset(const DataSource& given, std::uint64_t memory_limit) {
     merge_names(file, source, shape.features, names);
     read_checked<T>(file, source.features, data.x.view().row_range(first, rows), names.features);
     if (shape.outputs != 0) read_checked<T>(file, source.targets, data.y.view().row_range(first, rows), {});
+    if (shape.weighted) read_weights(file, source.weights, std::span(data.weights).subspan(first, rows));
     first += rows;
   }
   data.feature_names = std::move(names.features);

@@ -15,7 +15,9 @@ struct DataSource {
   std::vector<std::string> files;  ///< read in this order as one
   std::string features = "x";
   std::string targets = "y";
-  bool with_targets = true;  ///< false: targets need not be present and are not read
+  bool with_targets = true;                  ///< false: targets need not be present and are not read
+  std::string weights = {};                  ///< of the rows, float64 in memory; empty: all rows count alike
+  std::string weights_key = "data.weights";  ///< what names them, for messages
   h5::External external = h5::External::kRefuse;
 };
 
@@ -28,14 +30,15 @@ std::vector<std::string> expand_files(const std::string& value, const std::strin
 struct SourceFile {
   std::string path;
   h5::DatasetInfo x;
-  h5::DatasetInfo y;  ///< of no shape where targets are not read
+  h5::DatasetInfo y;        ///< of no shape where targets are not read
+  h5::DatasetInfo weights;  ///< of no shape where there are none
   [[nodiscard]] std::uint64_t rows() const { return x.shape[0]; }
   /// Columns of y; 0: no targets.
   [[nodiscard]] std::size_t outputs() const { return y.shape.empty() ? 0 : y.shape.size() == 1 ? 1 : y.shape[1]; }
 };
 
 /// All files of the source. DataError where files disagree in columns or types, x is not (rows, features) with at least
-/// one of each, y's rows differ from x's, or targets are missing.
+/// one of each, rows of targets or weights differ from x's, or either is missing.
 std::vector<SourceFile> source_files(const DataSource& source);
 
 /// Shape of the whole source, from the files' headers alone. Throws what source_files() throws.
@@ -43,6 +46,7 @@ struct SourceShape {
   std::uint64_t rows = 0;
   std::size_t features = 0;
   std::size_t outputs = 0;  ///< 0: no targets
+  bool weighted = false;    ///< rows have weights
 };
 SourceShape source_shape(const std::vector<SourceFile>& files);
 SourceShape source_shape(const DataSource& source);
@@ -60,12 +64,13 @@ std::string source_name(const DataSource& source);
 /// The source with names of data sets as h5::File takes them.
 DataSource normalized(DataSource source);
 
-/// Bytes that reading the source as T takes in memory.
+/// Bytes that one row, or the whole source, takes in memory, read as numbers of `element_bytes` bytes.
+std::uint64_t row_bytes_in_memory(const SourceShape& shape, std::size_t element_bytes);
 std::uint64_t bytes_in_memory(const SourceShape& shape, std::size_t element_bytes);
 
 /// Reads the whole source. Every element is checked: NaN or Inf is a DataError naming file, data set, row and column
-/// (with the column's name where there is one), counted from 0. A source that takes over `memory_limit` bytes is a
-/// DataError that names both numbers and `data.memory`.
+/// (with the column's name where there is one), counted from 0; so is a weight that require_weights() refuses. A source
+/// that takes over `memory_limit` bytes is a DataError that names both numbers and `data.memory`.
 template <class T>
 Dataset<T> read_dataset(const DataSource& source, std::uint64_t memory_limit);
 

@@ -44,18 +44,20 @@ class SideStatistics {
 }  // namespace
 
 template <class T>
-DataStatistics statistics_of(const StreamedSet<T>& set, Standardize what) {
+DataStatistics statistics_of(const StreamedSet<T>& set, Standardize what, std::span<std::uint64_t> class_rows) {
   const bool of_x = what == Standardize::kFeatures || what == Standardize::kBoth;
   const bool of_y = what == Standardize::kTargets || what == Standardize::kBoth;
   SideStatistics<T> x(set.shape().features), y(set.shape().outputs);
   std::vector<std::uint8_t> counts;
   set.for_each_piece_of_all(StatisticsBuilder::block_rows(set.shape().features),
-                            [&](std::uint64_t first, MatrixView<T> piece_x, MatrixView<T> piece_y) {
+                            [&](std::uint64_t first, MatrixView<T> piece_x, MatrixView<T> piece_y, const double*) {
                               counts.resize(piece_x.rows);
                               for (std::size_t r = 0; r < counts.size(); ++r)
                                 counts[r] = set.kept().keeps(first + r) ? 1 : 0;
                               if (of_x) x.add(piece_x, counts);
                               if (of_y) y.add(piece_y, counts);
+                              for (std::size_t r = 0; r < counts.size() && !class_rows.empty(); ++r)
+                                if (counts[r] != 0) count_classes<T>(piece_y.row_range(r, 1), class_rows);
                             });
   DataStatistics statistics;
   if (of_x) statistics.x = x.finish();
@@ -63,7 +65,7 @@ DataStatistics statistics_of(const StreamedSet<T>& set, Standardize what) {
   return statistics;
 }
 
-template DataStatistics statistics_of(const StreamedSet<float>&, Standardize);
-template DataStatistics statistics_of(const StreamedSet<double>&, Standardize);
+template DataStatistics statistics_of(const StreamedSet<float>&, Standardize, std::span<std::uint64_t>);
+template DataStatistics statistics_of(const StreamedSet<double>&, Standardize, std::span<std::uint64_t>);
 
 }  // namespace gradloom

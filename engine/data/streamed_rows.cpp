@@ -36,6 +36,7 @@ StreamedRows<T>::StreamedRows(const StreamedSet<T>& set, Shuffle shuffle, std::u
   for (Window& window : windows_) {
     window.x = Matrix<T>(most, set.shape().features);
     window.y = Matrix<T>(most, set.shape().outputs);
+    if (set.shape().weighted) window.weights.resize(most);
   }
   last_order_ = order_of(epoch);
   begin(windows_[0], last_order_, last_order_->window_of(first));
@@ -124,8 +125,8 @@ void StreamedRows<T>::require(std::uint64_t epoch, std::uint64_t first, std::uin
 }
 
 template <class T>
-void StreamedRows<T>::gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x,
-                             MatrixView<T> y) const {
+void StreamedRows<T>::gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x, MatrixView<T> y,
+                             double* weights) const {
   std::size_t done = 0;
   while (done < numbers.size()) {
     const std::uint64_t position = first + done;
@@ -133,16 +134,18 @@ void StreamedRows<T>::gather(std::uint64_t first, std::span<std::uint64_t> numbe
       return w.order->epoch() == epoch_ && w.first() <= position && position < w.end();
     });
     const std::size_t count = std::min<std::uint64_t>(numbers.size() - done, window->end() - position);
-    gather_from(*window, position, numbers.subspan(done, count), x.row_range(done, count), y.row_range(done, count));
+    gather_from(*window, position, numbers.subspan(done, count), x.row_range(done, count), y.row_range(done, count),
+                weights != nullptr ? weights + done : nullptr);
     done += count;
   }
 }
 
 template <class T>
 void StreamedRows<T>::gather_from(const Window& window, std::uint64_t first, std::span<std::uint64_t> numbers,
-                                  MatrixView<T> x, MatrixView<T> y) const {
+                                  MatrixView<T> x, MatrixView<T> y, double* weights) const {
   window.order->places(window.number, first, numbers);
   gather_rows<T>(window.x.view(), window.y.view(), numbers, x, y);
+  gather_weights(window.weights, numbers, weights);
   for (std::uint64_t& number : numbers) {
     const std::size_t b = window.block_at(number);
     number = set_.kept().before(window.blocks[b]) + (number - window.starts[b]);
@@ -174,7 +177,8 @@ void StreamedRows<T>::read_blocks(std::size_t reader) {
     lock.unlock();
     std::exception_ptr error;
     try {
-      set_.read(block, reader, window->x.view().row_range(first, rows), window->y.view().row_range(first, rows));
+      set_.read(block, reader, window->x.view().row_range(first, rows), window->y.view().row_range(first, rows),
+                window->weights.empty() ? nullptr : window->weights.data() + first);
     } catch (...) {
       error = std::current_exception();
     }

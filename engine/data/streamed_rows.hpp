@@ -27,10 +27,12 @@ class StreamedRows final : public EpochRows<T> {
   [[nodiscard]] std::uint64_t rows() const override { return set_.kept().count(); }
   [[nodiscard]] std::size_t features() const override { return set_.shape().features; }
   [[nodiscard]] std::size_t targets() const override { return set_.shape().outputs; }
+  [[nodiscard]] bool weighted() const override { return set_.shape().weighted; }
   /// As many lie in two windows, wherever they begin.
   [[nodiscard]] std::uint64_t most_at_once() const override { return most_at_once_; }
   void require(std::uint64_t epoch, std::uint64_t first, std::uint64_t count) override;
-  void gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x, MatrixView<T> y) const override;
+  void gather(std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x, MatrixView<T> y,
+              double* weights) const override;
   [[nodiscard]] std::uint64_t source_row(std::uint64_t number) const override { return set_.kept().source_row(number); }
 
  private:
@@ -38,8 +40,9 @@ class StreamedRows final : public EpochRows<T> {
 
   /// A window in memory, or on its way there.
   struct Window {
-    Matrix<T> x, y;  ///< room for the largest
-    Order order;     ///< of its epoch
+    Matrix<T> x, y;               ///< room for the largest
+    std::vector<double> weights;  ///< the same; empty where rows have none
+    Order order;                  ///< of its epoch
     std::uint64_t number = 0;
     std::vector<std::uint64_t> blocks;
     std::vector<std::uint64_t> starts;  ///< [block], and the end: its rows in x and y
@@ -57,7 +60,7 @@ class StreamedRows final : public EpochRows<T> {
   void free_before(std::uint64_t epoch, std::uint64_t first);
   Window* window_at(std::uint64_t epoch, std::uint64_t position);
   void gather_from(const Window& window, std::uint64_t first, std::span<std::uint64_t> numbers, MatrixView<T> x,
-                   MatrixView<T> y) const;
+                   MatrixView<T> y, double* weights) const;
   [[nodiscard]] Order order_of(std::uint64_t epoch) const;
   Window* next_to_read();
   void read_blocks(std::size_t reader);
@@ -72,8 +75,8 @@ class StreamedRows final : public EpochRows<T> {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  // All below, but for the elements of x and y, guarded by mutex_. What is in a window that is ready stays as it is
-  // until require() frees it: gather() looks at it without a lock.
+  // All below, but for the elements of x, y and weights, guarded by mutex_. What is in a window that is ready stays as
+  // it is until require() frees it: gather() looks at it without a lock.
   std::array<Window, 2> windows_;
   Order last_order_;               ///< of the window that was begun last
   std::uint64_t last_number_ = 0;  ///< of that window

@@ -10,6 +10,7 @@
 
 #include "engine/core/ordered_stream.hpp"
 #include "engine/data/finite.hpp"
+#include "engine/data/row_weights.hpp"
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 
@@ -29,7 +30,7 @@ std::vector<std::uint64_t> rows_of(const std::vector<SourceFile>& files) {
 template <class T>
 StreamPlan plan_of(const std::vector<SourceFile>& files, const DataSource& source, const SourceShape& shape,
                    const StreamOptions& options) {
-  const RowBytes row{shape.features * sizeof(T), shape.outputs * sizeof(T)};
+  const RowBytes row{shape.features * sizeof(T), shape.outputs * sizeof(T), shape.weighted ? sizeof(double) : 0};
   if (!options.windows) return plan_pass(files, source, row, options.memory);
   return options.again ? plan_stream_again(files, source, row, options.memory, *options.again)
                        : plan_stream(files, source, row, options.memory);
@@ -74,7 +75,8 @@ class StreamedSet<T>::Reader {
     return *slot.file;
   }
 
-  Matrix<T> x, y;  ///< room for a block of which not all rows are kept
+  Matrix<T> x, y;               ///< room for a block of which not all rows are kept
+  std::vector<double> weights;  ///< the same
 
  private:
   struct Slot {
@@ -122,6 +124,7 @@ StreamedSet<T>::StreamedSet(const DataSource& source, const StreamOptions& optio
   feature_names_ = std::move(names.features);
   class_names_ = std::move(names.classes);
   if (plan_.targets_in_memory) read_targets();
+  if (plan_.weights_in_memory) read_weights();
 }
 
 template <class T>
@@ -147,6 +150,19 @@ void StreamedSet<T>::read_targets() {
 }
 
 template <class T>
+void StreamedSet<T>::read_weights() {
+  weights_.resize(shape_.rows);
+  std::uint64_t first = 0;
+  for (std::size_t f = 0; f < files_.size(); ++f) {
+    const std::uint64_t rows = files_[f].rows();
+    readers_[0]
+        ->file(f, files_[f].path)
+        .template read_rows<double>(source_.weights, 0, column_of(std::span(weights_).subspan(first, rows)));
+    first += rows;
+  }
+}
+
+template <class T>
 void StreamedSet<T>::require_unchanged(std::size_t f) const {
   const auto now = Stamp::of(files_[f].path);
   if (now && *now == stamps_[f]) return;
@@ -156,7 +172,8 @@ void StreamedSet<T>::require_unchanged(std::size_t f) const {
 
 // All rows of a block, as they stand in the file, checked.
 template <class T>
-void StreamedSet<T>::read_rows(const RowBlock& block, std::size_t reader, MatrixView<T> x, MatrixView<T> y) const {
+void StreamedSet<T>::read_rows(const RowBlock& block, std::size_t reader, MatrixView<T> x, MatrixView<T> y,
+                               double* weights) const {
   const h5::File& file = readers_[reader]->file(block.file, files_[block.file].path);
   file.read_rows<T>(source_.features, block.file_row, x);
   if (shape_.outputs != 0) {
@@ -165,9 +182,15 @@ void StreamedSet<T>::read_rows(const RowBlock& block, std::size_t reader, Matrix
     else
       file.read_rows<T>(source_.targets, block.file_row, y);
   }
+  const std::span<double> row_weights(weights, shape_.weighted ? block.rows : 0);
+  if (plan_.weights_in_memory)
+    std::copy_n(weights_.data() + block.row, block.rows, weights);
+  else if (shape_.weighted)
+    file.read_rows<double>(source_.weights, block.file_row, column_of(row_weights));
   require_unchanged(block.file);
   require_finite<T>(file, source_.features, block.file_row, x, feature_names_);
   if (shape_.outputs != 0) require_finite<T>(file, source_.targets, block.file_row, y, {});
+  require_weights(file.name(), source_.weights, block.file_row, row_weights);
   if (rules_) check_labels<T>(y, name_, block.row, rules_->loss, rules_->outputs);
 }
 
@@ -178,22 +201,26 @@ void StreamedSet<T>::standardize(MatrixView<T> x, MatrixView<T> y) const {
 }
 
 template <class T>
-void StreamedSet<T>::read(std::uint64_t b, std::size_t reader, MatrixView<T> x, MatrixView<T> y) const {
+void StreamedSet<T>::read(std::uint64_t b, std::size_t reader, MatrixView<T> x, MatrixView<T> y,
+                          double* weights) const {
   const RowBlock block = blocks_[b];
   if (kept_.in(b) == block.rows) {
-    read_rows(block, reader, x, y);
+    read_rows(block, reader, x, y, weights);
   } else {
     Reader& own = *readers_[reader];
     if (own.x.rows() < block.rows) {
       own.x = Matrix<T>(plan_.block_rows, shape_.features);
       own.y = Matrix<T>(plan_.block_rows, shape_.outputs);
+      if (shape_.weighted) own.weights.resize(plan_.block_rows);
     }
-    read_rows(block, reader, own.x.view().row_range(0, block.rows), own.y.view().row_range(0, block.rows));
+    read_rows(block, reader, own.x.view().row_range(0, block.rows), own.y.view().row_range(0, block.rows),
+              own.weights.data());
     std::size_t to = 0;
     for (std::uint64_t r = 0; r < block.rows; ++r) {
       if (!kept_.keeps(block.row + r)) continue;
       std::copy_n(own.x.row(r).data(), shape_.features, x.row(to).data());
       std::copy_n(own.y.row(r).data(), shape_.outputs, y.row(to).data());
+      if (shape_.weighted) weights[to] = own.weights[r];
       ++to;
     }
   }
@@ -213,7 +240,8 @@ class StreamedSet<T>::Pass {
         idle_(set.plan_.readers),
         rows_(all_rows_ ? set.shape_.rows : set.kept_.count()),
         x_(std::min(piece_rows, rows_), set.shape_.features),
-        y_(x_.rows(), set.shape_.outputs) {
+        y_(x_.rows(), set.shape_.outputs),
+        weights_(set.shape_.weighted ? x_.rows() : 0) {
     std::iota(idle_.begin(), idle_.end(), 0);
   }
 
@@ -235,6 +263,7 @@ class StreamedSet<T>::Pass {
   struct Slot {
     RowBlock block;
     Matrix<T> x, y;
+    std::vector<double> weights;
   };
 
   void read(Slot& slot) {
@@ -242,10 +271,11 @@ class StreamedSet<T>::Pass {
     if (slot.x.rows() < rows) {
       slot.x = Matrix<T>(rows, set_.shape_.features);
       slot.y = Matrix<T>(rows, set_.shape_.outputs);
+      if (set_.shape_.weighted) slot.weights.resize(rows);
     }
     const MatrixView<T> x = slot.x.view().row_range(0, rows), y = slot.y.view().row_range(0, rows);
     const std::size_t reader = take_reader();
-    set_.read_rows(slot.block, reader, x, y);  // whose failure ends the pass
+    set_.read_rows(slot.block, reader, x, y, slot.weights.data());  // whose failure ends the pass
     give_back(reader);
     set_.standardize(x, y);
   }
@@ -273,11 +303,13 @@ class StreamedSet<T>::Pass {
       const std::size_t some = std::min(count, x_.rows() - filled_);
       std::copy_n(slot.x.row(from).data(), some * x_.cols(), x_.row(filled_).data());
       if (y_.cols() != 0) std::copy_n(slot.y.row(from).data(), some * y_.cols(), y_.row(filled_).data());
+      if (!weights_.empty()) std::copy_n(slot.weights.data() + from, some, weights_.data() + filled_);
       from += some;
       count -= some;
       filled_ += some;
       if (filled_ < x_.rows() && first_ + filled_ < rows_) continue;
-      use_(first_, x_.view().row_range(0, filled_), y_.view().row_range(0, filled_));
+      use_(first_, x_.view().row_range(0, filled_), y_.view().row_range(0, filled_),
+           weights_.empty() ? nullptr : weights_.data());
       first_ += filled_;
       filled_ = 0;
     }
@@ -292,7 +324,8 @@ class StreamedSet<T>::Pass {
   std::mutex mutex_;
   std::vector<std::size_t> idle_;  // readers; guarded by mutex_
   const std::uint64_t rows_;
-  Matrix<T> x_, y_;          // a piece
+  Matrix<T> x_, y_;  // a piece
+  std::vector<double> weights_;
   std::size_t filled_ = 0;   // rows of it
   std::uint64_t first_ = 0;  // its first row, of rows_
 };

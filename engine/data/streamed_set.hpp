@@ -23,7 +23,7 @@ struct TargetRules {
 
 /// How a set is streamed.
 struct StreamOptions {
-  std::uint64_t memory = 0;  ///< bytes
+  StreamMemory memory = 0;
   std::optional<TargetRules> rules = std::nullopt;
   bool windows = false;                              ///< rows are to be mixed; false: for_each_piece() alone
   std::optional<StreamWindow> again = std::nullopt;  ///< the window that a run began with
@@ -55,15 +55,15 @@ class StreamedSet {
   /// From here on read() standardizes.
   void set_standardization(const Standardization& standardization) { standardization_ = standardization; }
 
-  /// Rows of some block that are kept, into x and y (kept().in(b) rows each), by reader `reader` < plan().readers: not
-  /// two threads with one reader. DataError where values are not finite, targets not by the rules, or the file is not
-  /// what it was.
-  void read(std::uint64_t b, std::size_t reader, MatrixView<T> x, MatrixView<T> y) const;
+  /// Rows of some block that are kept, into x, y and, where they have some, weights (kept().in(b) rows each), by reader
+  /// `reader` < plan().readers: not two threads with one reader. DataError where values are not finite, targets not by
+  /// the rules, weights not by require_weights(), or the file is not what it was.
+  void read(std::uint64_t b, std::size_t reader, MatrixView<T> x, MatrixView<T> y, double* weights) const;
 
-  /// Calls use(first row, x, y) for rows in the order of the files, in pieces of `piece_rows` rows but the last: on the
-  /// calling thread, while others read on. Checked as read() does. Values are standardized where that was set. Not
-  /// beside read().
-  using Use = std::function<void(std::uint64_t, MatrixView<T>, MatrixView<T>)>;
+  /// Calls use(first row, x, y, weights or null) for rows in the order of the files, in pieces of `piece_rows` rows but
+  /// the last: on the calling thread, while others read on. Checked as read() does. Values are standardized where that
+  /// was set. Not beside read().
+  using Use = std::function<void(std::uint64_t, MatrixView<T>, MatrixView<T>, const double*)>;
   /// Rows that are kept, counted without the others.
   void for_each_piece(std::uint64_t piece_rows, const Use& use) const { pass(piece_rows, false, use); }
   /// All rows.
@@ -75,8 +75,9 @@ class StreamedSet {
   class Pass;
   void pass(std::uint64_t piece_rows, bool all_rows, const Use& use) const;
   void read_targets();
+  void read_weights();
   void require_unchanged(std::size_t f) const;
-  void read_rows(const RowBlock& block, std::size_t reader, MatrixView<T> x, MatrixView<T> y) const;
+  void read_rows(const RowBlock& block, std::size_t reader, MatrixView<T> x, MatrixView<T> y, double* weights) const;
   void standardize(MatrixView<T> x, MatrixView<T> y) const;
 
   DataSource source_;
@@ -90,7 +91,8 @@ class StreamedSet {
   RowBlocks blocks_;
   KeptRows kept_;
   Standardization standardization_;
-  Matrix<T> targets_;  ///< (rows, outputs) where plan_.targets_in_memory
+  Matrix<T> targets_;            ///< (rows, outputs) where plan_.targets_in_memory
+  std::vector<double> weights_;  ///< (rows) where plan_.weights_in_memory
   std::vector<std::unique_ptr<Reader>> readers_;
 };
 

@@ -13,6 +13,7 @@ template <class T>
 struct Dataset {
   Matrix<T> x;  ///< (rows, features)
   Matrix<T> y;  ///< (rows, outputs); one column of class indices for categorical cross-entropy; (0, 0): no targets
+  std::vector<double> weights;  ///< empty: all rows count alike; else one for each row, as train() takes them
   std::vector<std::string> feature_names;  ///< empty, or one for each feature
   std::vector<std::string> class_names;    ///< empty, or one for each class
   std::vector<std::uint64_t> source_rows;  ///< row i came from that row of the source; empty: from row i

@@ -9,14 +9,16 @@ using namespace gradloom;
 
 namespace {
 
-// Row r holds r in x and 10 r in y, so that rows can be told apart and pairs checked.
+// Row r holds r in x and 10 r in y, and weighs r + 0.5, so that rows can be told apart and pairs checked.
 Dataset<float> numbered(std::size_t rows) {
   Dataset<float> data;
   data.x = Matrix<float>(rows, 2);
   data.y = Matrix<float>(rows, 1);
+  data.weights.resize(rows);
   for (std::size_t r = 0; r < rows; ++r) {
     data.x(r, 0) = data.x(r, 1) = static_cast<float>(r);
     data.y(r, 0) = static_cast<float>(10 * r);
+    data.weights[r] = static_cast<double>(r) + 0.5;
   }
   return data;
 }
@@ -38,6 +40,10 @@ Seen run(const Dataset<float>& data, const FeedOptions& options) {
       REQUIRE(m->y(i, 0) == 10 * m->x(i, 0));
       REQUIRE(m->x(i, 0) == static_cast<float>(sources[i]));
       REQUIRE(m->numbers[i] == sources[i]);
+      if (data.weights.empty())
+        REQUIRE(m->weights == nullptr);
+      else
+        REQUIRE(m->weights[i] == static_cast<double>(m->x(i, 0)) + 0.5);
       rows.push_back(m->x(i, 0));
     }
     seen.minibatches.push_back(rows);
@@ -60,6 +66,16 @@ TEST_CASE("an epoch hands out every row once, the last minibatch what is left", 
       for (int i = 0; i < 11; ++i) rows.insert(seen.minibatches[i].begin(), seen.minibatches[i].end());
       CHECK(rows.size() == 1003);
     }
+  }
+}
+
+TEST_CASE("the order does not depend on weights", "[data][threads]") {
+  auto data = numbered(1003);
+  for (const Shuffle shuffle : {Shuffle::kFull, Shuffle::kNone}) {
+    const Seen weighted = run(data, {100, shuffle, 7, 2, 0, 0, 2});
+    auto without = data;
+    without.weights.clear();
+    CHECK(run(without, {100, shuffle, 7, 2, 0, 0, 2}) == weighted);
   }
 }
 

@@ -15,17 +15,19 @@ namespace {
 using testing::has_text;
 using testing::message_of;
 
-// Row r of x is (r, r + 0.5), of y (-r).
+// Row r of x is (r, r + 0.5), of y (-r), of weight r / 2.
 template <class T = float>
 Dataset<T> counted(std::size_t rows, bool with_targets = true) {
   Dataset<T> data;
   data.name = "train.h5";
   data.x = Matrix<T>(rows, 2);
   if (with_targets) data.y = Matrix<T>(rows, 1);
+  data.weights.resize(rows);
   for (std::size_t r = 0; r < rows; ++r) {
     data.x(r, 0) = static_cast<T>(r);
     data.x(r, 1) = static_cast<T>(r) + T(0.5);
     if (with_targets) data.y(r, 0) = -static_cast<T>(r);
+    data.weights[r] = static_cast<double>(r) / 2;
   }
   return data;
 }
@@ -66,6 +68,7 @@ TEST_CASE("hold_out splits every row to one side, in source order", "[prepare]")
       REQUIRE(part->x(r, 0) == source_row);
       REQUIRE(part->x(r, 1) == source_row + 0.5F);
       if (with_targets) REQUIRE(part->y(r, 0) == -source_row);
+      REQUIRE(part->weights[r] == static_cast<double>(source_row) / 2);
     }
   }
 }

@@ -25,16 +25,18 @@ namespace {
 
 constexpr std::size_t kFeatures = 5;
 
-// Row r, counted over all files, holds r in every column of x and 10 r in y.
+// Row r, counted over all files, holds r in every column of x and 10 r in y, and weighs r + 1.
 void write_rows(const std::string& path, std::size_t rows, std::size_t first) {
-  std::vector<double> x, y;
+  std::vector<double> x, y, weights;
   for (std::size_t r = first; r < first + rows; ++r) {
     x.insert(x.end(), kFeatures, static_cast<double>(r));
     y.push_back(static_cast<double>(10 * r));
+    weights.push_back(static_cast<double>(r + 1));
   }
   const RawHdf5 raw(path);
   raw.dataset("x", H5T_IEEE_F32LE, {rows, kFeatures}, x);
   raw.dataset("y", H5T_STD_I64LE, {rows}, y);
+  raw.dataset("w", H5T_STD_U32LE, {rows}, weights);
 }
 
 struct Files {
@@ -69,6 +71,7 @@ std::vector<std::vector<float>> run(const StreamedSet<float>& set, const FeedOpt
       REQUIRE(m->y(i, 0) == 10 * m->x(i, 0));
       REQUIRE(m->x(i, kFeatures - 1) == m->x(i, 0));
       REQUIRE(m->x(i, 0) == static_cast<float>(sources[i]));
+      if (set.shape().weighted) REQUIRE(m->weights[i] == static_cast<double>(sources[i] + 1));
       rows.push_back(m->x(i, 0));
     }
     minibatches.push_back(std::move(rows));
@@ -90,7 +93,8 @@ const StreamOptions kOptions = {kMemory, std::nullopt, true, kSmall};
 }  // namespace
 
 TEST_CASE("a streamed set hands out each row once an epoch, whatever gathers it", "[data][threads]") {
-  const Files files({100, 31, 1, 250});
+  Files files({100, 31, 1, 250});
+  if (GENERATE(false, true)) files.source.weights = "/w";
   StreamedSet<float> set(files.source, kOptions);
   for (const bool held_out : {false, true}) {
     if (held_out) set.keep_training_rows(3, 0.3);
@@ -145,19 +149,23 @@ TEST_CASE("a feed over a streamed set may be dropped at any time", "[data][threa
 }
 
 TEST_CASE("pieces go on from file to file", "[data][threads]") {
-  const Files files({10, 1, 30});
+  Files files({10, 1, 30});
+  if (GENERATE(false, true)) files.source.weights = "w";
   const StreamedSet<float> set(files.source, {.memory = kMemory});
   for (const std::uint64_t piece : {1, 7, 41, 1000}) {
     std::uint64_t next = 0;
-    set.for_each_piece(piece, [&](std::uint64_t first, MatrixView<float> x, MatrixView<float> y) {
-      REQUIRE(first == next);
-      REQUIRE(x.rows == std::min<std::uint64_t>(piece, 41 - first));
-      for (std::size_t r = 0; r < x.rows; ++r) {
-        REQUIRE(x(r, 2) == static_cast<float>(first + r));
-        REQUIRE(y(r, 0) == static_cast<float>(10 * (first + r)));
-      }
-      next += x.rows;
-    });
+    set.for_each_piece(piece,
+                       [&](std::uint64_t first, MatrixView<float> x, MatrixView<float> y, const double* weights) {
+                         REQUIRE(first == next);
+                         REQUIRE((weights == nullptr) == files.source.weights.empty());
+                         REQUIRE(x.rows == std::min<std::uint64_t>(piece, 41 - first));
+                         for (std::size_t r = 0; r < x.rows; ++r) {
+                           REQUIRE(x(r, 2) == static_cast<float>(first + r));
+                           if (weights != nullptr) REQUIRE(weights[r] == static_cast<double>(first + r + 1));
+                           REQUIRE(y(r, 0) == static_cast<float>(10 * (first + r)));
+                         }
+                         next += x.rows;
+                       });
     CHECK(next == 41);
   }
 }
@@ -223,10 +231,10 @@ TEST_CASE("streams are planned by the files' layout and by memory", "[data]") {
 
   const StreamPlan plain = plan_stream({file({1'048'576, 784}, {})}, {}, row, 256 * kMiB);
   CHECK(plain.readers == 1);
-  CHECK(plain.block_rows * row.both() <= kMiB);
+  CHECK(plain.block_rows * row.all() <= kMiB);
   CHECK(plain.window_blocks > 200);
-  CHECK(2 * plain.window_blocks * plain.block_rows * row.both() < 225 * kMiB);
-  CHECK(2 * plain.window_blocks * plain.block_rows * row.both() > 200 * kMiB);
+  CHECK(2 * plain.window_blocks * plain.block_rows * row.all() < 225 * kMiB);
+  CHECK(2 * plain.window_blocks * plain.block_rows * row.all() > 200 * kMiB);
 
   const StreamPlan chunked = plan_stream({file({1'048'576, 784}, {1000, 49})}, {}, row, 256 * kMiB);
   CHECK(chunked.block_rows == 1000);
@@ -250,6 +258,13 @@ TEST_CASE("streams are planned by the files' layout and by memory", "[data]") {
   targets.y.chunk = {1'048'576};
   CHECK(plan_stream({targets}, {}, row, 256 * kMiB).targets_in_memory);
   CHECK_FALSE(plan_stream({file({1'048'576, 784}, {})}, {}, row, 256 * kMiB).targets_in_memory);
+
+  // So are their weights.
+  SourceFile weighted = file({1'048'576, 784}, {});
+  weighted.weights.shape = weighted.weights.chunk = {1'048'576};
+  CHECK(plan_stream({weighted}, {}, {784 * 4, 4, 8}, 256 * kMiB).weights_in_memory);
+  weighted.weights.chunk = {100};
+  CHECK_FALSE(plan_stream({weighted}, {}, {784 * 4, 4, 8}, 256 * kMiB).weights_in_memory);
 
   const StreamPlan again = plan_stream_again({file({1'048'576, 784}, {})}, {}, row, 256 * kMiB, {100, 7});
   CHECK(again.block_rows == 100);
