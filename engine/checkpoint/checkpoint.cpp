@@ -10,7 +10,6 @@
 #include "engine/checkpoint/open_checkpoint.hpp"
 #include "engine/checkpoint/paths.hpp"
 #include "engine/io/hdf5.hpp"
-#include "engine/nn/loss.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -197,6 +196,9 @@ Progress read_progress(const Reader& in) {
   progress.window = {optional("block_rows"), optional("window_blocks")};  // sets in memory have none
   progress.epoch_loss_sum = number("epoch_loss_sum");
   progress.epoch_samples = whole("epoch_samples");
+  progress.epoch_weight = in.file
+                              .double_attribute(paths::kProgress, "epoch_weight")  // where rows count unequally
+                              .value_or(static_cast<double>(progress.epoch_samples));
   progress.best = read_best(in);
   progress.patience_score = number("patience_score");
   progress.patience_used = whole("patience_used");
@@ -226,6 +228,13 @@ Standardization read_preprocessing(const Reader& in, const ParameterLayout& layo
   return s;
 }
 
+std::vector<double> read_class_weights(const Reader& in, Loss loss, const ParameterLayout& layout) {
+  if (!in.file.exists(paths::kClassWeights)) return {};
+  const std::size_t classes = class_count(loss, layout.outputs());
+  in.require(classes > 0, paths::kClassWeights, "belongs to no model of one class a row");
+  return read_moments(in, paths::kClassWeights, classes, true);
+}
+
 Environment read_environment(const Reader& in) {
   const auto text = [&](const char* name) { return in.text(paths::kEnvironment, name); };
   return {text("gradloom"), text("blas"), text("blas_core_type"), text("instruction_set")};
@@ -243,6 +252,7 @@ Checkpoint<T> read_content(const Reader& in) {
   read_optimizer(in, checkpoint);
   checkpoint.progress = read_progress(in);
   checkpoint.standardization = read_preprocessing(in, checkpoint.layout);
+  checkpoint.class_weights = read_class_weights(in, checkpoint.loss, checkpoint.layout);
   checkpoint.feature_names =
       in.file.strings_attribute(paths::kModel, "feature_names").value_or(std::vector<std::string>{});
   checkpoint.class_names = in.file.strings_attribute(paths::kModel, "class_names").value_or(std::vector<std::string>{});

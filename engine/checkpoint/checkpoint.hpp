@@ -30,8 +30,9 @@ struct Progress {
   std::uint64_t samples_seen = 0;
   std::uint64_t training_rows = 0;  ///< rows of the training set, held-out ones left out: must agree at a resume
   StreamWindow window;              ///< how they are streamed, which decides their order
-  double epoch_loss_sum = 0;        ///< of the epoch under way: loss of each step times its rows
+  double epoch_loss_sum = 0;        ///< of the epoch under way: loss of each step times its rows' weight
   std::uint64_t epoch_samples = 0;  ///< rows behind epoch_loss_sum
+  double epoch_weight = 0;          ///< of those rows; their number where they count alike
   std::vector<BestEpoch> best;      ///< the best epochs so far, best first, at most max(1, checkpoint.keep-best)
   double patience_score = 0;        ///< the value that early stopping compares with
   std::uint64_t patience_used = 0;  ///< epochs since it last improved by min-delta
@@ -48,6 +49,7 @@ struct Checkpoint {
   std::map<std::string, AlignedBuffer<T>> optimizer;  ///< flat blocks of `layout`, by state name
   Progress progress;
   Standardization standardization;
+  std::vector<double> class_weights;                    ///< one a class; empty where they count alike
   std::vector<std::string> feature_names, class_names;  ///< of the training data; empty where it has none
   std::string config;                                   ///< resolved config text
   double elapsed_seconds = 0;                           ///< over all sessions of the run; kept under /environment
@@ -60,6 +62,7 @@ struct RunFacts {
   Loss loss;
   std::vector<std::string> states;  ///< names of the optimizer's states
   const Standardization* standardization;
+  const std::vector<double>* class_weights;
   const std::vector<std::string>* feature_names;
   const std::vector<std::string>* class_names;
   const std::string* config;  ///< resolved config text

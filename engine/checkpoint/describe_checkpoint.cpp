@@ -51,10 +51,13 @@ Json environment_of(const std::string& path) {
   return environment;
 }
 
-Json standardization_of(const Standardization& s) {
+template <class T>
+Json preprocessing_of(const Checkpoint<T>& c) {
+  const Standardization& s = c.standardization;
   Json json = Json::object();
   if (s.features()) json["x_mean"] = s.x_mean, json["x_scale"] = s.x_scale;
   if (s.targets()) json["y_mean"] = s.y_mean, json["y_scale"] = s.y_scale;
+  if (!c.class_weights.empty()) json["class_weights"] = c.class_weights;
   return json;
 }
 
@@ -76,7 +79,7 @@ Json describe(const std::string& path, Precision precision) {
           {"feature_names", c.feature_names},
           {"class_names", c.class_names},
           {"progress", progress_of(c.progress)},
-          {"preprocessing", standardization_of(c.standardization)},
+          {"preprocessing", preprocessing_of(c)},
           {"environment", environment_of(path)},
           {"config", c.config}};
 }
@@ -112,10 +115,12 @@ std::string checkpoint_text(const Json& d) {
     text += fmt::format("optimizer state: {}\n", state.get<std::string>());
   text += progress_text(d["progress"]);
   const Json& s = d["preprocessing"];
-  text += fmt::format("standardized: {}\n", s.empty()               ? "nothing"
-                                            : !s.contains("y_mean") ? "features"
-                                            : s.contains("x_mean")  ? "features and targets"
-                                                                    : "targets");
+  const bool of_x = s.contains("x_mean"), of_y = s.contains("y_mean");
+  text += fmt::format("standardized: {}\n", of_x && of_y ? "features and targets"
+                                            : of_x       ? "features"
+                                            : of_y       ? "targets"
+                                                         : "nothing");
+  if (s.contains("class_weights")) text += fmt::format("class weights: {}\n", s["class_weights"].dump());
   for (const auto& [name, value] : d["environment"].items())
     text += fmt::format("{}: {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
   return text + "config:\n" + text_of("config");

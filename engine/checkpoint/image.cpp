@@ -66,6 +66,8 @@ void write_progress(h5::File& file, const Progress& progress) {
   }
   attribute("epoch_loss_sum", progress.epoch_loss_sum);
   attribute("epoch_samples", progress.epoch_samples);
+  if (progress.epoch_weight != static_cast<double>(progress.epoch_samples))
+    attribute("epoch_weight", progress.epoch_weight);
   attribute("patience_score", progress.patience_score);
   attribute("patience_used", progress.patience_used);
   attribute("rollbacks", progress.rollbacks);
@@ -73,7 +75,7 @@ void write_progress(h5::File& file, const Progress& progress) {
   write_best(file, progress.best);
 }
 
-void write_preprocessing(h5::File& file, const Standardization& s) {
+void write_preprocessing(h5::File& file, const Standardization& s, const std::vector<double>& class_weights) {
   file.create_group(paths::kPreprocessing);
   if (s.features()) {
     write_vector(file, paths::kXMean, s.x_mean);
@@ -83,6 +85,7 @@ void write_preprocessing(h5::File& file, const Standardization& s) {
     write_vector(file, paths::kYMean, s.y_mean);
     write_vector(file, paths::kYScale, s.y_scale);
   }
+  if (!class_weights.empty()) write_vector(file, paths::kClassWeights, class_weights);
 }
 
 void write_environment(h5::File& file, double elapsed_seconds) {
@@ -149,7 +152,7 @@ void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* con
 template <class T>
 void CheckpointImage<T>::complete(const Progress& progress, double elapsed_seconds) {
   write_progress(file_, progress);
-  write_preprocessing(file_, *run_.standardization);
+  write_preprocessing(file_, *run_.standardization, *run_.class_weights);
   file_.write_string(paths::kConfig, *run_.config);
   write_environment(file_, elapsed_seconds);
   payload_ = file_.memory();

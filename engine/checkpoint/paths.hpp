@@ -19,6 +19,7 @@ inline constexpr const char* kXMean = "/preprocessing/x_mean";
 inline constexpr const char* kXScale = "/preprocessing/x_scale";
 inline constexpr const char* kYMean = "/preprocessing/y_mean";
 inline constexpr const char* kYScale = "/preprocessing/y_scale";
+inline constexpr const char* kClassWeights = "/preprocessing/class_weights";
 inline constexpr const char* kConfig = "/config";
 inline constexpr const char* kEnvironment = "/environment";
 

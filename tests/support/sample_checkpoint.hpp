@@ -38,6 +38,7 @@ Checkpoint<T> sample_checkpoint() {
   c.progress.training_rows = 448;
   c.progress.epoch_loss_sum = 0.1;
   c.progress.epoch_samples = 192;
+  c.progress.epoch_weight = 96.5;
   c.progress.best = {{0.25, 2, 28}, {0.5, 1, 14}};
   c.progress.patience_score = 0.25;
   c.progress.patience_used = 1;
@@ -52,11 +53,12 @@ Checkpoint<T> sample_checkpoint() {
 /// The pointers look into `c`, which must outlive the view.
 template <class T>
 CheckpointView<T> view_of(const Checkpoint<T>& c) {
-  CheckpointView<T> view{{&c.layout, c.loss, {}, &c.standardization, &c.feature_names, &c.class_names, &c.config},
-                         c.parameters.data(),
-                         {},
-                         &c.progress,
-                         c.elapsed_seconds};
+  CheckpointView<T> view{
+      {&c.layout, c.loss, {}, &c.standardization, &c.class_weights, &c.feature_names, &c.class_names, &c.config},
+      c.parameters.data(),
+      {},
+      &c.progress,
+      c.elapsed_seconds};
   for (const auto& [name, block] : c.optimizer) {
     view.run.states.push_back(name);
     view.states.push_back(block.data());

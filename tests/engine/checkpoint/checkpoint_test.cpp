@@ -10,6 +10,7 @@
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
 #include "support/sample_checkpoint.hpp"
+#include "support/throws.hpp"
 
 namespace gradloom {
 namespace {
@@ -83,6 +84,7 @@ TEST_CASE("every field of the progress comes back", "[checkpoint]") {
   CHECK(b.training_rows == a.training_rows);
   CHECK(b.epoch_loss_sum == a.epoch_loss_sum);
   CHECK(b.epoch_samples == a.epoch_samples);
+  CHECK(b.epoch_weight == 96.5);
   REQUIRE(b.best.size() == 2);
   CHECK(b.best[1].score == 0.5);
   CHECK(b.best[1].epoch == 1);
@@ -90,6 +92,36 @@ TEST_CASE("every field of the progress comes back", "[checkpoint]") {
   CHECK(b.patience_score == a.patience_score);
   CHECK(b.patience_used == a.patience_used);
   CHECK(b.learning_rate == a.learning_rate);
+}
+
+TEST_CASE("where rows count alike, their weight is their number, and takes no place", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  auto written = sample_checkpoint<float>();
+  written.progress.epoch_weight = 192;
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  CHECK(read_checkpoint<float>(folder / "c.h5").progress.epoch_weight == 192);
+  const h5::File file = h5::File::open(folder / "c.h5");
+  CHECK_FALSE(file.double_attribute("/progress", "epoch_weight"));
+  CHECK_FALSE(file.exists("/preprocessing/class_weights"));
+}
+
+TEST_CASE("class weights come back, one for each class", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  auto written = sample_checkpoint<float>();
+  const auto error = [&] {
+    write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+    return testing::message_of<CheckpointError>([&] { read_checkpoint<float>(folder / "c.h5"); });
+  };
+  written.class_weights = {0.5, 2};
+  CHECK(error().find("/preprocessing/class_weights belongs to no model") != std::string::npos);
+  written.loss = Loss::kBinaryCrossEntropy;
+  written.standardization = {};
+  CHECK(error() == "(nothing was thrown)");
+  CHECK(read_checkpoint<float>(folder / "c.h5").class_weights == written.class_weights);
+  written.class_weights = {0.5, 0};
+  CHECK(error().find("class_weights holds 0 as its element 1") != std::string::npos);
+  written.class_weights = {1, 2, 3};
+  CHECK(error().find("class_weights has shape (3)") != std::string::npos);
 }
 
 TEST_CASE("a checkpoint before the first step, of plain SGD, comes back", "[checkpoint]") {
