@@ -35,7 +35,10 @@ std::string as_lines(const gradloom::Metrics& metrics) {
 
 int run(const Arguments& arguments) {
   const auto& names = arguments.positionals();
-  const gradloom::Metrics metrics = gradloom::evaluate(names[0], names[1], evaluation_options_of(arguments));
+  gradloom::EvaluationOptions options = evaluation_options_of(arguments);
+  options.weights = arguments.value("weights");
+  if (options.weights == "none") options.weights = "";
+  const gradloom::Metrics metrics = gradloom::evaluate(names[0], names[1], options);
   print(arguments.has("json") ? as_json(metrics) : as_lines(metrics));
   return 0;
 }
@@ -47,7 +50,10 @@ Command evaluate_command() {
       {"evaluate",
        {"CHECKPOINT", "DATA"},
        "Prints loss and metrics of a model on a data set.",
-       {{"json", "", "print a JSON object"}, threads_option(), memory_option()},
+       {{"json", "", "print a JSON object"},
+        threads_option(),
+        memory_option(),
+        {"weights", "NAME", "HDF5 data set of the rows' weights; none: they count alike; as in training by default"}},
        false,
        "CHECKPOINT is a checkpoint file, or a run folder: then its best checkpoint, else its newest. DATA is a data\n"
        "set file; several, or a glob, in quotes.\n"},

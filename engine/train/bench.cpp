@@ -84,7 +84,7 @@ std::uint64_t bytes_of(const RunData<T>& data, const Config& config) {
   bool streamed = false;
   const auto add = [&](const RunSet<T>& set) {
     streamed = streamed || set.streamed();
-    bytes += sizeof(T) * set.rows() * (set.features() + set.outputs());
+    bytes += bytes_in_memory({set.rows(), set.features(), set.outputs(), set.weighted()}, sizeof(T));
   };
   add(data.training);
   if (data.validation) add(*data.validation);
@@ -145,7 +145,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
       network_(data.layout(config)),
       optimizer_(make_optimizer<T>(config.optimizer)),
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
-      step_(network_, config.train.loss, *optimizer_,
+      step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena),
@@ -165,7 +165,7 @@ template <class T>
 void StepBench<T>::take_step() {
   const std::uint64_t step = ++steps_taken_;
   step_.run(minibatch_.x, minibatch_.y, {learning_rate_at(config_, step), step},
-            {config_.train.seed, minibatch_.epoch, minibatch_.numbers});
+            {config_.train.seed, minibatch_.epoch, minibatch_.numbers}, minibatch_.weights);
   if (const int layer = step_.diverged_layer(); layer >= 0)
     throw DivergenceError(fmt::format(
         "{}; {}", divergence_text(step, network_.layout(), static_cast<std::size_t>(layer), *feed_, minibatch_),

@@ -52,6 +52,7 @@ CheckpointWriter<T>::CheckpointWriter(const Config& config, const RunData<T>& da
              config.train.loss,
              make_optimizer<T>(config.optimizer)->state_names(),
              &data.standardization,
+             &data.objective.class_weights,
              &data.training.feature_names(),
              &data.training.class_names(),
              &config_text_},

@@ -52,8 +52,12 @@ template <class T>
 RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const std::string& data, bool with_targets,
                    const EvaluationOptions& options) {
   const Config config = config_of(model.config, checkpoint);
-  const DataSource source{expand_files(data, ""), config.data.features, config.data.targets, with_targets,
-                          external_of(config)};
+  DataSource source{expand_files(data, ""), config.data.features, config.data.targets, with_targets};
+  if (with_targets) {
+    source.weights = options.weights.value_or(config.data.weights);
+    source.weights_key = "--weights, or count all rows alike with --weights none";
+  }
+  source.external = external_of(config);
   const SourceShape shape = source_shape(source);
   check_shape<T>(model, source, shape, checkpoint);
   const std::uint64_t memory = options.memory != 0 ? options.memory : memory_limit(Config{});
@@ -61,9 +65,9 @@ RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const s
   RunSet<T> set;
   if (bytes_in_memory(shape, sizeof(T)) <= memory) {
     set = read_dataset<T>(source, memory);
-    if (with_targets) check_targets<T>(set.memory(), model.loss, outputs);
+    if (with_targets) check_targets<T>(set.memory(), model.objective.loss, outputs);
   } else {
-    const auto rules = with_targets ? std::optional(TargetRules{model.loss, outputs}) : std::nullopt;
+    const auto rules = with_targets ? std::optional(TargetRules{model.objective.loss, outputs}) : std::nullopt;
     set = RunSet<T>(std::make_unique<StreamedSet<T>>(source, StreamOptions{.memory = memory, .rules = rules}));
   }
   if (!set.feature_names().empty() && !model.feature_names.empty() && set.feature_names() != model.feature_names)
@@ -81,7 +85,7 @@ Metrics evaluate_as(const std::string& checkpoint, const std::string& data, cons
   const Model<T> model = Model<T>::load(checkpoint);
   const State<T>& state = model.state();
   const RunSet<T> set = open_for<T>(state, checkpoint, data, true, options);
-  return evaluate_set<T>(state.network, state.parameters.data(), state.loss, state.standardization, set, arena);
+  return evaluate_set<T>(state.network, state.parameters.data(), state.objective, state.standardization, set, arena);
 }
 
 template <class T>
@@ -90,9 +94,11 @@ std::uint64_t predict_as(const std::string& checkpoint, const std::string& data,
   const Model<T> model = Model<T>::load(checkpoint);
   const State<T>& state = model.state();
   const RunSet<T> set = open_for<T>(state, checkpoint, data, false, options);
-  write_predictions<T>(output, state.loss, state.network.layout().outputs(), state.class_names, [&](const auto& use) {
-    predict_set<T>(state.network, state.parameters.data(), state.loss, state.standardization, set, arena, use);
-  });
+  write_predictions<T>(output, state.objective.loss, state.network.layout().outputs(), state.class_names,
+                       [&](const auto& use) {
+                         predict_set<T>(state.network, state.parameters.data(), state.objective.loss,
+                                        state.standardization, set, arena, use);
+                       });
   return set.rows();
 }
 

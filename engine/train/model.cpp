@@ -15,9 +15,13 @@ namespace gradloom {
 template <class T>
 Model<T> Model<T>::load(const std::string& checkpoint) {
   Checkpoint<T> read = read_checkpoint<T>(resolve_checkpoint(checkpoint));
-  return Model(std::make_shared<const State>(
-      State{Network<T>(std::move(read.layout)), std::move(read.parameters), read.loss, std::move(read.standardization),
-            std::move(read.feature_names), std::move(read.class_names), std::move(read.config)}));
+  return Model(std::make_shared<const State>(State{Network<T>(std::move(read.layout)),
+                                                   std::move(read.parameters),
+                                                   {read.loss, std::move(read.class_weights)},
+                                                   std::move(read.standardization),
+                                                   std::move(read.feature_names),
+                                                   std::move(read.class_names),
+                                                   std::move(read.config)}));
 }
 
 template <class T>
@@ -32,7 +36,7 @@ std::size_t Model<T>::outputs() const {
 
 template <class T>
 Loss Model<T>::loss() const {
-  return state_->loss;
+  return state_->objective.loss;
 }
 
 template <class T>
@@ -58,11 +62,12 @@ Matrix<T> Model<T>::predict(MatrixView<const T> x, std::size_t threads) const {
   Arena arena(threads != 0 ? threads : allowed_cores());
   const State& s = *state_;
   if (!s.standardization.features())
-    return predict_rows<T>(s.network, s.parameters.data(), s.loss, s.standardization, x, arena);
+    return predict_rows<T>(s.network, s.parameters.data(), s.objective.loss, s.standardization, x, arena);
   Matrix<T> standardized(x.rows, x.cols);
   for (std::size_t r = 0; r < x.rows; ++r) std::ranges::copy(x.row(r), standardized.row(r).begin());
   standardize_features<T>(s.standardization, standardized.view());
-  return predict_rows<T>(s.network, s.parameters.data(), s.loss, s.standardization, standardized.view(), arena);
+  return predict_rows<T>(s.network, s.parameters.data(), s.objective.loss, s.standardization, standardized.view(),
+                         arena);
 }
 
 template class Model<float>;

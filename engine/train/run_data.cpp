@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "engine/core/parallel.hpp"
+#include "engine/data/row_weights.hpp"
 #include "engine/data/source.hpp"
 #include "engine/data/stream_statistics.hpp"
 #include "engine/data/streamed_rows.hpp"
@@ -40,7 +42,7 @@ namespace {
 
 DataSource source_of(const Config& config, const std::string& key, const std::string& files) {
   return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true,
-          external_of(config)};
+          config.data.weights, "data.weights", external_of(config)};
 }
 
 template <class T>
@@ -63,6 +65,39 @@ void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char*
       if (!std::isfinite(values(r, c)))
         throw DataError(fmt::format("{} ({}): {} row {}, column {} is {}; remove such rows", what, data.name, side,
                                     data.source_row(r), c, values(r, c)));
+}
+
+template <class T>
+void require_some_weight(const RunSet<T>& set) {
+  if (set.streamed()) return;  // found when the rows are read
+  const std::vector<double>& weights = set.memory().weights;
+  if (!weights.empty() && std::ranges::all_of(weights, [](double w) { return w == 0; }))
+    throw DataError(set.name() + ": all rows have a weight of 0; give some of them another, or leave the weights out");
+}
+
+// Rows / (classes * rows of the class), as scikit-learn's compute_class_weight.
+std::vector<double> balanced_weights(const std::vector<std::uint64_t>& class_rows, const std::string& name,
+                                     const std::vector<std::string>& class_names) {
+  const auto classes = static_cast<double>(class_rows.size());
+  const auto rows = static_cast<double>(std::accumulate(class_rows.begin(), class_rows.end(), std::uint64_t{0}));
+  std::vector<double> weights;
+  for (std::size_t c = 0; c < class_rows.size(); ++c) {
+    if (class_rows[c] == 0)
+      throw DataError(fmt::format(
+          "{}: no training row is of class {}{}, so train.class-weights = balanced gives it no weight; use a list, or "
+          "leave the class out",
+          name, c, c < class_names.size() ? fmt::format(" (\"{}\")", class_names[c]) : ""));
+    weights.push_back(rows / (classes * static_cast<double>(class_rows[c])));
+  }
+  return weights;
+}
+
+// Where run.class_rows are counted.
+template <class T>
+Objective objective_of(const Config& config, const RunData<T>& run) {
+  const ClassWeights& wanted = config.train.class_weights;
+  if (!wanted.balanced) return {config.train.loss, wanted.values};
+  return {config.train.loss, balanced_weights(run.class_rows, run.training.name(), run.training.class_names())};
 }
 
 // Parameters, gradient and optimizer state, and a minibatch's activations, dropped ones and deltas, in bytes.
@@ -93,12 +128,15 @@ void require_memory_for_network(const Config& config, const ParameterLayout& lay
 // Checks what judges against what trains, and standardizes all.
 template <class T>
 void finish(const Config& config, RunData<T>& run) {
+  run.objective = objective_of(config, run);
   run.training.standardize(run.standardization);
+  require_some_weight(run.training);
   for (auto* other : {&run.validation, &run.test}) {
     if (!other->has_value()) continue;
     check_against_training(run.training, **other);
     if (!(*other)->streamed()) check_targets((*other)->memory(), config.train.loss, config.model.layers.back().units);
     (*other)->standardize(run.standardization);
+    require_some_weight(**other);
   }
 }
 
@@ -145,15 +183,17 @@ Dataset<T> read_rows(const StreamedSet<T>& set) {
   Dataset<T> data;
   data.x = Matrix<T>(set.kept().count(), set.shape().features);
   data.y = Matrix<T>(set.kept().count(), set.shape().outputs);
+  if (set.shape().weighted) data.weights.resize(data.rows());
   data.feature_names = set.feature_names();
   data.class_names = set.class_names();
   data.name = set.name();
   for (std::uint64_t row = 0; row < set.shape().rows; ++row)
     if (set.kept().keeps(row)) data.source_rows.push_back(row);
-  set.for_each_piece(evaluation_piece_rows((data.features() + data.outputs()) * sizeof(T)),
-                     [&](std::uint64_t first, MatrixView<T> x, MatrixView<T> y) {
+  set.for_each_piece(evaluation_piece_rows(row_bytes_in_memory(set.shape(), sizeof(T))),
+                     [&](std::uint64_t first, MatrixView<T> x, MatrixView<T> y, const double* weights) {
                        std::copy_n(x.data, x.rows * x.cols, data.x.row(first).data());
                        std::copy_n(y.data, y.rows * y.cols, data.y.row(first).data());
+                       if (weights != nullptr) std::copy_n(weights, x.rows, data.weights.data() + first);
                      });
   return data;
 }
@@ -171,7 +211,8 @@ RunSet<T> open_held_out(const Config& config, const DataSource& source, std::uin
         "{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a "
         "file of its own with data.valid",
         source_name(source), config.data.valid_fraction, shape.rows, rows == 0 ? "to validate on" : "to train on"));
-  if (bytes_in_memory({rows, shape.features, shape.outputs}, sizeof(T)) <= memory) return read_rows(*set);
+  if (bytes_in_memory({rows, shape.features, shape.outputs, shape.weighted}, sizeof(T)) <= memory)
+    return read_rows(*set);
   return RunSet<T>(std::move(set));
 }
 
@@ -195,19 +236,22 @@ std::string streaming_remark(const Config& config, const StreamedSet<T>& set, st
   return text;
 }
 
-// Mean and deviation of the training rows, which are streamed: those that the run folder keeps, or by reading all.
+// What must be known of the training rows, which are streamed: what the run folder keeps, or by reading all.
 template <class T>
-void standardize_by_stream(const Config& config, const DataSource& source, const std::string& statistics_file,
-                           RunData<T>& run) {
+void take_statistics(const Config& config, const DataSource& source, const std::string& statistics_file,
+                     RunData<T>& run) {
   std::optional<StatisticsCache> cache;
   if (!statistics_file.empty()) cache.emplace(statistics_file, config, source);
   if (cache)
     if (const auto known = cache->read()) {
-      run.standardization = *known;
+      run.standardization = known->standardization;
+      run.class_rows = known->class_rows;
       return;
     }
   const StreamedSet<T>& stream = run.training.stream();
-  run.standardization = fit_standardization(statistics_of(stream, config.data.standardize), stream.name());
+  run.class_rows.resize(classes_to_count(config));
+  const DataStatistics statistics = statistics_of(stream, config.data.standardize, run.class_rows);
+  run.standardization = fit_standardization(statistics, stream.name());
   run.uncached = std::move(cache);
 }
 
@@ -230,8 +274,8 @@ RunData<T> load_streamed(const Config& config, const Wanted<T>& training, std::o
   if (std::string remark = streaming_remark<T>(config, stream, training.bytes); !remark.empty())
     run.remarks.push_back(std::move(remark));
   if (config.data.valid_fraction > 0) stream.keep_training_rows(config.train.seed, config.data.valid_fraction);
-  if (config.data.standardize != Standardize::kNone)
-    standardize_by_stream(config, training.source, options.statistics_file, run);
+  if (config.data.standardize != Standardize::kNone || classes_to_count(config) != 0)
+    take_statistics(config, training.source, options.statistics_file, run);
   finish(config, run);
   return run;
 }
@@ -258,6 +302,10 @@ RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::opti
     Arena arena(thread_count(config));
     run.standardization = fit_standardization(run.training.memory(), config.data.standardize, &arena);
   }
+  if (const std::size_t classes = classes_to_count(config); classes != 0) {
+    run.class_rows.resize(classes);
+    count_classes<T>(run.training.memory().y.view(), run.class_rows);
+  }
   finish(config, run);
   return run;
 }
@@ -270,6 +318,12 @@ void check_in_memory(const Dataset<T>& data, const std::string& what) {
   if (!data.source_rows.empty() && data.source_rows.size() != data.rows())
     throw DataError(fmt::format("{} ({}): {} rows and {} source_rows; leave them out, or give one a row", what,
                                 data.name, data.rows(), data.source_rows.size()));
+  if (!data.weights.empty() && data.weights.size() != data.rows())
+    throw DataError(fmt::format("{} ({}): {} rows and {} weights; leave them out, or give one a row", what, data.name,
+                                data.rows(), data.weights.size()));
+  for (std::size_t r = 0; r < data.weights.size(); ++r)
+    if (const std::string fault = fault_of_weight(data.weights[r]); !fault.empty())
+      throw DataError(fmt::format("{} ({}): weight of row {} {}", what, data.name, data.source_row(r), fault));
   require_finite(data, data.x, "x", what);
   require_finite(data, data.y, "y", what);
 }

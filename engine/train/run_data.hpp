@@ -10,6 +10,7 @@
 #include "engine/data/prepare.hpp"
 #include "engine/data/run_set.hpp"
 #include "engine/nn/layout.hpp"
+#include "engine/nn/objective.hpp"
 #include "engine/train/statistics_cache.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/dataset.hpp"
@@ -22,9 +23,12 @@ struct RunData {
   RunSet<T> training;
   std::optional<RunSet<T>> validation;
   std::optional<RunSet<T>> test;
-  Standardization standardization;          ///< of the training rows; already applied to all three
-  std::vector<std::string> remarks;         ///< what the user should know of how the data are read
-  std::optional<StatisticsCache> uncached;  ///< where `standardization` took a pass over a stream: what to keep it in
+  Standardization standardization;   ///< of the training rows; already applied to all three
+  Objective objective = Loss::kMse;  ///< with the class weights that the config asks for
+  std::vector<std::uint64_t>
+      class_rows;                    ///< training rows of each class, where balanced class weights follow from them
+  std::vector<std::string> remarks;  ///< what the user should know of how the data are read
+  std::optional<StatisticsCache> uncached;  ///< where statistics took a pass over a stream: what to keep them in
 
   /// How training rows are streamed; zeros where they are in memory.
   [[nodiscard]] StreamWindow window() const {
@@ -62,7 +66,8 @@ template <class T>
 std::unique_ptr<MinibatchFeed<T>> make_feed(const RunSet<T>& training, const FeedOptions& options);
 
 /// What reading a file would have found: DataError where data in memory have no rows or columns, x and y (or
-/// source_rows) of different lengths, or NaN or Inf. `what` is what messages call them.
+/// source_rows, or weights) of different lengths, NaN or Inf, or a weight that is none. `what` is what messages call
+/// them.
 template <class T>
 void check_in_memory(const Dataset<T>& data, const std::string& what);
 

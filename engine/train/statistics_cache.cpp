@@ -24,6 +24,15 @@ void for_each_side(Object& s, const Use& use) {
   use("y_scale", s.y_scale);
 }
 
+}  // namespace
+
+std::size_t classes_to_count(const Config& config) {
+  if (!config.train.class_weights.balanced) return 0;
+  return class_count(config.train.loss, config.model.layers.back().units);
+}
+
+namespace {
+
 Json description(const Config& config, const DataSource& source) {
   Json files = Json::array();
   for (const std::string& path : source.files) {
@@ -38,6 +47,7 @@ Json description(const Config& config, const DataSource& source) {
           {"features", source.features},
           {"targets", source.targets},
           {"standardize", to_string(config.data.standardize)},
+          {"classes", classes_to_count(config)},
           {"precision", to_string(config.model.precision)},
           {"valid-fraction", config.data.valid_fraction},
           {"seed", config.train.seed}};
@@ -48,25 +58,29 @@ Json description(const Config& config, const DataSource& source) {
 StatisticsCache::StatisticsCache(std::string path, const Config& config, const DataSource& source)
     : path_(std::move(path)), data_(description(config, source).dump()) {}
 
-std::optional<Standardization> StatisticsCache::read() const {
+std::optional<RunStatistics> StatisticsCache::read() const {
   if (!file_exists(path_)) return std::nullopt;
   const std::vector<std::byte> bytes = read_file(path_);
   const Json json = Json::parse(reinterpret_cast<const char*>(bytes.data()),
                                 reinterpret_cast<const char*>(bytes.data()) + bytes.size(), nullptr, false);
   if (!json.is_object() || !json.contains("data") || json["data"].dump() != data_) return std::nullopt;
   try {
-    Standardization s;
-    for_each_side(
-        s, [&](const char* name, std::vector<double>& values) { values = json.at(name).get<std::vector<double>>(); });
-    return s;
+    RunStatistics found;
+    for_each_side(found.standardization, [&](const char* name, std::vector<double>& values) {
+      values = json.at(name).get<std::vector<double>>();
+    });
+    found.class_rows = json.at("class_rows").get<std::vector<std::uint64_t>>();
+    return found;
   } catch (const Json::exception&) {
     return std::nullopt;  // not written by us: it is written anew
   }
 }
 
-void StatisticsCache::write(const Standardization& standardization) const {
+void StatisticsCache::write(const RunStatistics& statistics) const {
   Json json = {{"data", Json::parse(data_)}};
-  for_each_side(standardization, [&](const char* name, const std::vector<double>& values) { json[name] = values; });
+  for_each_side(statistics.standardization,
+                [&](const char* name, const std::vector<double>& values) { json[name] = values; });
+  json["class_rows"] = statistics.class_rows;
   write_durably(path_, json.dump(1) + "\n");
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/data/prepare.hpp"
 #include "engine/data/source.hpp"
@@ -9,7 +11,16 @@
 
 namespace gradloom {
 
-/// Mean and deviation of streamed training rows, kept in a file of the run folder, so that a run that is resumed need
+/// What a pass over the training rows tells.
+struct RunStatistics {
+  Standardization standardization;
+  std::vector<std::uint64_t> class_rows;  ///< of each class, where train.class-weights is balanced; else empty
+};
+
+/// Classes whose rows train.class-weights asks to count; 0: none.
+std::size_t classes_to_count(const Config& config);
+
+/// Statistics of streamed training rows, kept in a file of the run folder, so that a run that is resumed need
 /// not read all its rows for them. They hold for the same files, unchanged by size and time, and the same rows of them.
 class StatisticsCache {
  public:
@@ -17,9 +28,9 @@ class StatisticsCache {
   StatisticsCache(std::string path, const Config& config, const DataSource& source);
 
   /// Nothing where there is no such file, or it is of other data.
-  [[nodiscard]] std::optional<Standardization> read() const;
+  [[nodiscard]] std::optional<RunStatistics> read() const;
   /// Replaces the file, durably; its folder is there. FileError where it cannot be written.
-  void write(const Standardization& standardization) const;
+  void write(const RunStatistics& statistics) const;
 
  private:
   std::string path_;

@@ -83,15 +83,14 @@ void require_same_environment(const Checkpoint<T>& checkpoint, const std::string
 
 // The test set is judged with the parameters that a user would deploy: the best ones where there are any.
 template <class T>
-Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Config& config, const std::string& best,
-                     Arena& arena) {
+Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const std::string& best, Arena& arena) {
   const T* parameters = run.state().parameters.data();
   std::optional<Checkpoint<T>> best_checkpoint;
   if (!best.empty()) {
     best_checkpoint = read_checkpoint<T>(best);
     parameters = best_checkpoint->parameters.data();
   }
-  return evaluate_set(run.network(), parameters, config.train.loss, data.standardization, *data.test, arena);
+  return evaluate_set(run.network(), parameters, data.objective, data.standardization, *data.test, arena);
 }
 
 template <class T>
@@ -131,7 +130,7 @@ void add_checkpoints_and_test(EndReport& end, const TrainingRun<T>& run, const R
   if (config.checkpoint.keep_best > 0 && !run.progress().best.empty() &&
       std::filesystem::exists(checkpoints.best_path()))
     end.best_checkpoint = checkpoints.best_path();
-  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
+  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, end.best_checkpoint, arena);
 }
 
 template <class T>
@@ -162,7 +161,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
     run.start_from(std::move(*initial));
   writer.require_room();
   folder.begin(config, from, observers);
-  if (data.uncached) data.uncached->write(data.standardization);
+  if (data.uncached) data.uncached->write({data.standardization, data.class_rows});
   if (config.checkpoint.keep_best > 0) folder.restore_best(run.progress(), observers);
   observers.add(&folder.metrics());
 
@@ -177,11 +176,22 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   return end;
 }
 
+// Reads all rows, for what reading refuses, and where they have weights sees that those kept do not all weigh 0.
+template <class T>
+void require_readable(const StreamedSet<T>& set) {
+  double weight = 0;
+  set.for_each_piece_of_all(1024, [&](std::uint64_t first, MatrixView<T> x, MatrixView<T>, const double* weights) {
+    for (std::size_t r = 0; r < x.rows; ++r)
+      if (set.kept().keeps(first + r)) weight += weights != nullptr ? weights[r] : 1;
+  });
+  if (weight == 0) throw DataError(set.name() + ": all rows have a weight of 0; give some of them another");
+}
+
 template <class T>
 std::vector<std::string> check_as(const Config& config) {
   const RunData<T> data = load_run_data<T>(config);
   const auto read_streamed = [](const RunSet<T>& set) {  // for refusals; what is in memory was read
-    if (set.streamed()) set.stream().for_each_piece_of_all(1024, [](auto&&...) {});
+    if (set.streamed()) require_readable(set.stream());
   };
   read_streamed(data.training);
   if (data.validation) read_streamed(*data.validation);
@@ -192,12 +202,15 @@ std::vector<std::string> check_as(const Config& config) {
                               config.train.products, thread_count(config));
   std::vector<std::string> facts;
   const auto tell_rows = [&](const char* what, const RunSet<T>& set) {
-    facts.push_back(fmt::format("{}: {} rows, {} features, {} target column{}{}", what, set.rows(), set.features(),
-                                set.outputs(), set.outputs() == 1 ? "" : "s", set.streamed() ? ", streamed" : ""));
+    facts.push_back(fmt::format("{}: {} rows, {} features, {} target column{}{}{}", what, set.rows(), set.features(),
+                                set.outputs(), set.outputs() == 1 ? "" : "s", set.weighted() ? ", weights" : "",
+                                set.streamed() ? ", streamed" : ""));
   };
   tell_rows("training", data.training);
   if (data.validation) tell_rows("validation", *data.validation);
   if (data.test) tell_rows("test", *data.test);
+  if (const auto& weights = data.objective.class_weights; !weights.empty())
+    facts.push_back(fmt::format("class weights: {}", fmt::join(weights, ", ")));
   facts.push_back(fmt::format("network: {} parameters in {} layers, {}", layout.parameter_count(), layout.depth(),
                               to_string(config.model.precision)));
   facts.push_back(fmt::format("step: {} rows in {} shards of {} rows", plan.batch_rows, plan.shards, plan.shard_rows));
@@ -272,7 +285,7 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   arena.run([&] { end = run.run(); });
   observers.on_end(end);
   auto state = std::make_shared<typename Model<T>::State>(typename Model<T>::State{
-      run.network(), best.parameters() ? std::move(*best.parameters()) : run.state().parameters, config.train.loss,
+      run.network(), best.parameters() ? std::move(*best.parameters()) : run.state().parameters, data.objective,
       data.standardization, data.training.feature_names(), data.training.class_names(), resolved_text(config)});
   return Model<T>(std::move(state));
 }

@@ -65,7 +65,7 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       optimizer_(make_optimizer<T>(config.optimizer)),
       steps_per_epoch_((data.training.rows() + config.train.batch_size - 1) / config.train.batch_size),
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
-      step_(network_, config.train.loss, *optimizer_,
+      step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena),
@@ -111,6 +111,9 @@ void TrainingRun<T>::require_same_run(const Checkpoint<T>& checkpoint, const std
         fmt::format("{} was trained on rows in another order than data.memory now allows; set it back, or "
                     "start a new run with another run.dir",
                     name));
+  if (checkpoint.class_weights != data_.objective.class_weights)
+    throw DataError(fmt::format("{} was trained with class weights balanced by other rows than data.train now has: {}",
+                                name, kSameDataOnly));
   if (!about_equal(checkpoint.standardization, data_.standardization))
     throw DataError(fmt::format("{} was trained on data of another mean and deviation than data.train now has: {}",
                                 name, kSameDataOnly));
@@ -230,8 +233,8 @@ UpdateContext TrainingRun<T>::next_update() const {
 template <class T>
 bool TrainingRun<T>::take_step(const Minibatch<T>& minibatch) {
   const UpdateContext context = next_update();
-  const double loss =
-      step_.run(minibatch.x, minibatch.y, context, {config_.train.seed, minibatch.epoch, minibatch.numbers});
+  const double loss = step_.run(minibatch.x, minibatch.y, context,
+                                {config_.train.seed, minibatch.epoch, minibatch.numbers}, minibatch.weights);
   if (const int layer = step_.diverged_layer(); layer >= 0) {
     roll_back(divergence_text(context.step, network_.layout(), static_cast<std::size_t>(layer), *feed_, minibatch));
     return false;
@@ -240,7 +243,8 @@ bool TrainingRun<T>::take_step(const Minibatch<T>& minibatch) {
   ++progress_.epoch_step;
   progress_.samples_seen += minibatch.rows();
   progress_.epoch_samples += minibatch.rows();
-  progress_.epoch_loss_sum += loss * static_cast<double>(minibatch.rows());
+  progress_.epoch_weight += step_.weight();
+  progress_.epoch_loss_sum += loss * step_.weight();
   progress_.learning_rate = context.learning_rate;
 
   StepReport report{progress_.step, progress_.epoch + 1, loss, context.learning_rate, 0, elapsed_seconds()};
@@ -301,11 +305,14 @@ double TrainingRun<T>::monitored(const EpochReport& report) const {
 
 template <class T>
 void TrainingRun<T>::finish_epoch() {
-  const double loss = progress_.epoch_loss_sum / static_cast<double>(progress_.epoch_samples);
+  if (progress_.epoch_weight == 0)
+    throw DataError(data_.training.name() + ": all training rows have a weight of 0; give some of them another");
+  const double loss = progress_.epoch_loss_sum / progress_.epoch_weight;
   ++progress_.epoch;
   progress_.epoch_step = 0;
   progress_.epoch_loss_sum = 0;
   progress_.epoch_samples = 0;
+  progress_.epoch_weight = 0;
   last_epoch_loss_ = loss;
 
   EpochReport report;
@@ -313,7 +320,7 @@ void TrainingRun<T>::finish_epoch() {
       progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
   if (data_.validation)
     off_the_clock([&] {
-      report.valid = evaluate_set(network_, state_.parameters.data(), config_.train.loss, data_.standardization,
+      report.valid = evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
                                   *data_.validation, arena_);
     });
   if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)

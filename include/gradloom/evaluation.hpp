@@ -20,6 +20,8 @@ struct Metrics {
 struct EvaluationOptions {
   std::size_t threads = 0;   ///< 0: all cores allowed to the process
   std::uint64_t memory = 0;  ///< bytes that the data may take: larger sets are streamed; 0: a quarter of the RAM
+  /// evaluate: name of the HDF5 data set of the rows' weights; empty: rows count alike; nullopt: as in training.
+  std::optional<std::string> weights = std::nullopt;
 };
 
 /// Metrics of a checkpoint (file or run folder) on a data set (files or globs separated by spaces). Names of the
