@@ -70,6 +70,8 @@ int run(const Arguments& arguments) {
   options.sources = arguments.positionals();
   options.output = arguments.required("output");
   options.targets = arguments.all("target");
+  options.weight = arguments.value("weight").value_or("");
+  if (options.weight.empty() && arguments.has("weight")) arguments.refuse("--weight: names no column");
   options.header = header_of(arguments);
   options.categorical = arguments.all("categorical");
   options.missing = missing_of(arguments);
@@ -99,6 +101,7 @@ Command import_command() {
        "Turns CSV, TSV, LIBSVM, IDX, NPY or NPZ files into a data set file.",
        {{"output", "FILE.h5", "data set file to write"},
         {"target", "COLUMN", "target column: its name, or its index from 0 (negative: from the end)", true},
+        {"weight", "COLUMN", "column of the rows' weights, for /weight: train with data.weights = weight"},
         {"header", "", "the first line names the columns (found out by default)"},
         {"no-header", "", "the first line is data"},
         {"categorical", "COLUMN", "one-hot this column although it looks numeric", true},

@@ -90,8 +90,9 @@ void require_fitting_options(const ImportOptions& options, const std::string& so
     std::vector<SourceFormat> formats;
     std::string_view for_what;
   };
-  const std::array<Rule, 8> rules{{
+  const std::array<Rule, 9> rules{{
       {"--target", !options.targets.empty(), {kTable}, "CSV and TSV"},
+      {"--weight", !options.weight.empty(), {kTable}, "CSV and TSV"},
       {"--categorical", !options.categorical.empty(), {kTable}, "CSV and TSV"},
       {"--header or --no-header", options.header != HeaderMode::kDetect, {kTable}, "CSV and TSV"},
       {"--missing", options.missing != MissingCells::kError, {kTable}, "CSV and TSV"},

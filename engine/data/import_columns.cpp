@@ -21,8 +21,13 @@ void assign_targets(std::vector<ImportColumn>& columns, const TableShape& shape,
   if (options.classify && options.targets.size() != 1)
     throw ConfigError(fmt::format("--classify needs exactly one --target, the column of labels; there are {}",
                                   options.targets.size()));
-  if (options.targets.size() == columns.size())
-    throw ConfigError(fmt::format("{}: every column is a target; no features are left", shape.sources.front().name));
+}
+
+void assign_weight(std::vector<ImportColumn>& columns, const TableShape& shape, const ImportOptions& options) {
+  if (options.weight.empty()) return;
+  ImportColumn& column = columns[shape.column("--weight", options.weight)];
+  if (column.target) throw ConfigError(fmt::format("--weight {}: is a target; it cannot be both", options.weight));
+  column.weight = true;
 }
 
 [[noreturn]] void refuse_cell(const ImportColumn& column, const CellPlace& place, const std::string& what) {
@@ -40,10 +45,12 @@ void require_numbers(const ImportColumn& column) {
                                                     column.odd.first_text->line < column.odd.first_not_finite->line);
   if (text_first)
     refuse_cell(column, *column.odd.first_text,
-                column.target ? std::string("which is not a number; correct it, or say --classify if these are labels")
-                              : fmt::format("which is not a number; correct it, or say --categorical {} if the column "
-                                            "holds categories",
-                                            column.name));
+                column.weight ? std::string("which is not a number; correct it, or drop the row")
+                : column.target
+                    ? std::string("which is not a number; correct it, or say --classify if these are labels")
+                    : fmt::format("which is not a number; correct it, or say --categorical {} if the column "
+                                  "holds categories",
+                                  column.name));
   if (column.odd.first_not_finite)
     refuse_cell(column, *column.odd.first_not_finite, "which is not a finite number; correct it or drop the row");
 }
@@ -127,11 +134,16 @@ std::vector<ImportColumn> assign_roles(const TableShape& shape, const ImportOpti
     columns[i].index = i;
   }
   assign_targets(columns, shape, options);
+  assign_weight(columns, shape, options);
+  if (std::ranges::all_of(columns, [](const ImportColumn& c) { return c.target || c.weight; }))
+    throw ConfigError(fmt::format("{}: every column is a target{}; no features are left", shape.sources.front().name,
+                                  options.weight.empty() ? "" : " or the weight"));
   for (const std::string& wanted : options.categorical) {
     ImportColumn& column = columns[shape.column("--categorical", wanted)];
     if (column.target && !options.classify)
       throw ConfigError(
           fmt::format("--categorical {}: is a target; say --classify to make class indices of it", wanted));
+    if (column.weight) throw ConfigError(fmt::format("--categorical {}: is the weight; it cannot be both", wanted));
     column.categorical = true;
   }
   return columns;
@@ -149,6 +161,9 @@ void decide_uses(std::vector<ImportColumn>& columns, const ImportOptions& option
         throw ConfigError(fmt::format(
             "--target {}: holds texts such as {} ({}:{}); say --classify to make class indices of them", column.name,
             shown(column.odd.first_text->text), column.odd.first_text->path, column.odd.first_text->line));
+      require_numbers(column);
+    } else if (column.weight) {
+      column.use = ColumnUse::kWeight;
       require_numbers(column);
     } else if (is_categorical(column)) {
       column.use = ColumnUse::kOneHot;

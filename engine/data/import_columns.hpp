@@ -30,7 +30,7 @@ struct OddCells {
   void add(const OddCells& later);
 };
 
-enum class ColumnUse { kNumber, kOneHot, kTarget, kLabel };
+enum class ColumnUse { kNumber, kOneHot, kTarget, kLabel, kWeight };
 
 using CategorySet = std::set<std::string, std::less<>>;
 
@@ -39,6 +39,7 @@ struct ImportColumn {
   std::string name;
   std::size_t index = 0;  ///< in the table, from 0
   bool target = false;
+  bool weight = false;       ///< of the rows
   bool categorical = false;  ///< asked for
 
   // Seen in the rows that are kept.

@@ -14,6 +14,7 @@
 #include "engine/data/import_parts.hpp"
 #include "engine/data/import_table.hpp"
 #include "engine/data/import_writer.hpp"
+#include "engine/data/row_weights.hpp"
 #include "engine/data/running_sum.hpp"
 #include "engine/data/source_blocks.hpp"
 #include "gradloom/errors.hpp"
@@ -67,6 +68,7 @@ class CsvImport {
               options.on_progress},
         columns_(assign_roles(shape_, options)) {
     for (const std::string& wanted : options.targets) targets_.push_back(shape_.column("--target", wanted));
+    if (!options.weight.empty()) weight_ = shape_.column("--weight", options.weight);
   }
 
   ImportReport run() {
@@ -80,6 +82,7 @@ class CsvImport {
 
  private:
   bool keep(const TableRows& row) const;
+  void require_weight(const TableRows& row, const double* numbers) const;
   [[nodiscard]] std::uint64_t kept_rows() const { return first_rows_.back(); }
   [[nodiscard]] std::uint64_t first_row(std::uint64_t block) const;
   void require_same_rows(std::uint64_t block, std::uint64_t rows) const;
@@ -104,6 +107,7 @@ class CsvImport {
   PassOptions pass_;
   std::vector<ImportColumn> columns_;
   std::vector<std::size_t> targets_;            ///< columns, in the order in which they were named
+  std::optional<std::size_t> weight_;           ///< column
   std::vector<std::size_t> collect_, average_;  ///< columns that learn categories, and those that learn a mean
   std::vector<std::uint64_t> first_rows_{0};    ///< of each block, counting kept rows; behind them how many there are
   PartPlan plan_;
@@ -117,12 +121,23 @@ bool CsvImport::keep(const TableRows& row) const {
     if (cell.kind != CellKind::kMissing) continue;
     const ImportColumn& column = columns_[index];
     if (options_.missing == MissingCells::kDrop) return false;
-    if (options_.missing == MissingCells::kMean && !column.target) continue;
-    throw DataError(fmt::format(
-        "{}:{}: {}: found {}, a missing cell{}", row.source(), row.line(), column.described(), shown(cell.text),
-        column.target ? " of a target; drop such rows with --missing drop" : "; say --missing mean or --missing drop"));
+    if (options_.missing == MissingCells::kMean && !column.target && !column.weight) continue;
+    throw DataError(fmt::format("{}:{}: {}: found {}, a missing cell{}", row.source(), row.line(), column.described(),
+                                shown(cell.text),
+                                column.target   ? " of a target; drop such rows with --missing drop"
+                                : column.weight ? ", and a row's weight; drop such rows with --missing drop"
+                                                : "; say --missing mean or --missing drop"));
   }
   return true;
+}
+
+// DataError where a number is no weight. What is no number is refused once the whole column was seen.
+void CsvImport::require_weight(const TableRows& row, const double* numbers) const {
+  if (!weight_) return;
+  for (const auto& [index, cell] : row.odd())
+    if (index == *weight_) return;
+  if (const std::string fault = fault_of_weight(numbers[*weight_]); !fault.empty())
+    throw DataError(fmt::format("{}:{}: {}: {}", row.source(), row.line(), columns_[*weight_].described(), fault));
 }
 
 // True where nothing is left to do: all cells are numbers, and are written.
@@ -144,7 +159,7 @@ bool CsvImport::survey() {
 void CsvImport::start_direct() {
   decide_uses(columns_, options_);  // of columns in which nothing odd was seen
   plan_ = plan_parts(options_, 1);  // without a split their number changes nothing
-  direct_ = std::make_unique<Direct>(RowEncoder(columns_, targets_, shape_.sources.front().name), plan_);
+  direct_ = std::make_unique<Direct>(RowEncoder(columns_, targets_, weight_, shape_.sources.front().name), plan_);
 }
 
 void CsvImport::require_rows() const {
@@ -163,9 +178,11 @@ void CsvImport::survey_block(TableRows rows, BlockSurvey& found) const {
   for (const auto& [column, odd] : found.odd) found.places[column] = 0;
   found.odd.clear();
   found.places.resize(columns_.size());
-  while (rows.next(found.kept.next(columns_.size()))) {
+  for (double* numbers = found.kept.next(columns_.size()); rows.next(numbers);
+       numbers = found.kept.next(columns_.size())) {
     ++found.source_rows;
     if (!keep(rows)) continue;
+    require_weight(rows, numbers);
     ++found.kept.rows;
     for (const auto& [column, cell] : rows.odd()) {
       std::uint32_t& place = found.places[column];
@@ -268,7 +285,7 @@ void CsvImport::learn_mean(ImportColumn& column, const RunningSum& sum) const {
 }
 
 void CsvImport::write() {
-  RowEncoder encoder(columns_, targets_, shape_.sources.front().name);
+  RowEncoder encoder(columns_, targets_, weight_, shape_.sources.front().name);
   std::vector<CellNeed> needs(columns_.size(), CellNeed::kNumber);
   for (const std::size_t column : collect_) needs[column] = CellNeed::kText;
   ImportWriter<double> writer(plan_, encoder.layout());

@@ -9,8 +9,9 @@
 namespace gradloom {
 
 RowEncoder::RowEncoder(const std::vector<ImportColumn>& columns, std::vector<std::size_t> targets,
-                       const std::string& source)
-    : columns_(columns.size()), targets_(std::move(targets)) {
+                       std::optional<std::size_t> weight, const std::string& source)
+    : columns_(columns.size()), targets_(std::move(targets)), weight_(weight) {
+  layout_.weighted = weight.has_value();
   for (const ImportColumn& column : columns) add(column);
   require_feature_count(source, features_);
   for (const ImportColumn& column : columns) {
@@ -41,7 +42,7 @@ void RowEncoder::append(const std::vector<double>& numbers, std::uint64_t rows, 
   for (std::uint64_t i = 0; i < rows; ++i) {
     const double* row = numbers.data() + i * columns_;
     std::transform(targets_.begin(), targets_.end(), y_.begin(), [&](std::size_t target) { return row[target]; });
-    writer.append(features_of(row), y_);
+    writer.append(features_of(row), y_, weight_ ? row[*weight_] : 1);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,11 @@ namespace gradloom {
 /// Makes rows of a data set of rows of a table.
 class RowEncoder {
  public:
-  /// `columns`: of the table, their uses decided; must outlive the encoder. `targets`: columns of /y, in their order.
+  /// `columns`: of the table, their uses decided; must outlive the encoder. `targets`: columns of /y, in their order;
+  /// `weight`: that of /weight.
   /// DataError where there would be too many features.
-  RowEncoder(const std::vector<ImportColumn>& columns, std::vector<std::size_t> targets, const std::string& source);
+  RowEncoder(const std::vector<ImportColumn>& columns, std::vector<std::size_t> targets,
+             std::optional<std::size_t> weight, const std::string& source);
 
   [[nodiscard]] const ImportLayout& layout() const { return layout_; }
   /// `numbers` (rows, columns): a number for each cell, of a category its index.
@@ -31,6 +34,7 @@ class RowEncoder {
 
   std::size_t columns_;
   std::vector<std::size_t> targets_;
+  std::optional<std::size_t> weight_;
   ImportLayout layout_;
   std::vector<Run> runs_;
   std::size_t features_ = 0;

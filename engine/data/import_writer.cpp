@@ -26,7 +26,7 @@ ImportWriter<X>::ImportWriter(const PartPlan& plan, ImportLayout layout) : plan_
   for (std::size_t i = 0; i < plan.paths.size(); ++i) {
     index_.push_back(parts_.size());
     if (plan.rows[i] == 0) continue;
-    parts_.push_back({plan.paths[i], h5::File::create(pending_.add(plan.paths[i])), 0, {}, {}});
+    parts_.push_back({plan.paths[i], h5::File::create(pending_.add(plan.paths[i])), 0, {}, {}, {}});
     create(parts_.back());
   }
 }
@@ -42,13 +42,15 @@ void ImportWriter<X>::create(Part& part) const {
     part.file.template create_rows<double>("/y", {.cols = layout_.targets.size()});
     write_names(part.file, "/y", "names", layout_.targets);
   }
+  if (layout_.weighted) part.file.template create_rows<double>("/weight", {});
 }
 
 template <class X>
-void ImportWriter<X>::append(std::span<const X> x, std::span<const double> y) {
+void ImportWriter<X>::append(std::span<const X> x, std::span<const double> y, double weight) {
   Part& part = parts_[index_[plan_.part(next_row_++)]];
   part.x.insert(part.x.end(), x.begin(), x.end());
   part.y.insert(part.y.end(), y.begin(), y.end());
+  if (layout_.weighted) part.weights.push_back(weight);
   ++part.rows;
   if (part.x.size() * sizeof(X) >= kBlockBytes || part.y.size() * sizeof(double) >= kBlockBytes) flush(part);
 }
@@ -66,8 +68,10 @@ void ImportWriter<X>::flush(Part& part) {
   } else if (outputs > 0) {
     part.file.template append_rows<double>("/y", {part.y.data(), rows, outputs});
   }
+  if (layout_.weighted) part.file.template append_rows<double>("/weight", {part.weights.data(), rows, 1});
   part.x.clear();
   part.y.clear();
+  part.weights.clear();
 }
 
 template <class X>

@@ -17,20 +17,22 @@ struct ImportLayout {
   std::vector<std::string> targets;   ///< names of the columns of /y; empty: no /y
   std::vector<std::string> classes;   ///< not empty: /y holds class indices, (rows)
   int deflate = 0;                    ///< of /x: 0 none, else level 1..9
+  bool weighted = false;              ///< there is a /weight, (rows)
 };
 
 /// DataError beyond 10,000,000 columns of /x, as many as a layer can take.
 void require_feature_count(const std::string& source, std::uint64_t features);
 
 /// Writes the parts of an import in blocks of rows; they appear together when finish() is called, or never.
-/// X: the element type of /x. /y is float64 (rows, targets), or int32 (rows) for classes.
+/// X: the element type of /x. /y is float64 (rows, targets), or int32 (rows) for classes;
+/// /weight float64.
 template <class X>
 class ImportWriter {
  public:
   ImportWriter(const PartPlan& plan, ImportLayout layout);
 
-  /// The next row, numbered from 0; y holds the targets or the class index.
-  void append(std::span<const X> x, std::span<const double> y);
+  /// The next row, numbered from 0; y holds the targets or the class index. `weight` counts where the layout has one.
+  void append(std::span<const X> x, std::span<const double> y, double weight = 1);
   [[nodiscard]] std::uint64_t rows() const { return next_row_; }
   std::vector<ImportedFile> finish();
 
@@ -40,7 +42,7 @@ class ImportWriter {
     h5::File file;
     std::uint64_t rows = 0;
     std::vector<X> x;
-    std::vector<double> y;
+    std::vector<double> y, weights;
   };
   void create(Part& part) const;
   void flush(Part& part);

@@ -24,6 +24,7 @@ struct ImportOptions {
   SourceFormat format = SourceFormat::kDetect;
   // CSV and TSV
   std::vector<std::string> targets;  ///< column names, or indices from 0 (negative: from the end)
+  std::string weight;                ///< column of the rows' weights, named likewise, for /weight; empty: none
   HeaderMode header = HeaderMode::kDetect;
   std::vector<std::string> categorical;  ///< columns to one-hot even though they look numeric
   MissingCells missing = MissingCells::kError;

@@ -68,6 +68,47 @@ class Import(CliTest):
         metrics = json.loads(self.run_program("evaluate", "runs/c", "t.test.h5", "--json")[0])
         self.assertEqual(metrics["rows"], rows[2])
 
+    def test_weights(self):
+        """/weight goes with its rows through blocks, categories, dropped rows and a split, and trains."""
+        rows = 4000
+        text = "a,w,kind,price\n" + "".join(f"{i},{i % 5}.5,{'xyz'[i % 3]},{'' if i == 7 else 2 * i}\n"
+                                           for i in range(rows))
+        self.write("t.csv", text)
+        self.run_program("import", "t.csv", "--target=price", "--weight=w", "--missing=drop", "--split=0.7,0.3",
+                         "--output=t.h5")
+        for part in ("train", "test"):
+            with h5py.File(self.folder / f"t.{part}.h5") as file:
+                self.assertEqual(list(file["x"].attrs["names"]), [b"a", b"kind=x", b"kind=y", b"kind=z"])
+                self.assertEqual(file["weight"].shape, file["x"].shape[:1])
+                self.assertTrue(np.array_equal(file["weight"][()], file["x"][:, 0] % 5 + 0.5))
+        self.write("c.ini", "[data]\ntrain=t.train.h5\nweights=weight\nstandardize=both\n"
+                   "[model]\nlayer=1 linear\n[train]\nloss=mse\nepochs=1\n")
+        self.run_program("train", "c.ini")
+        self.run_program("evaluate", "runs/c", "t.test.h5")
+        self.write("plain.csv", "a,w,price\n" + "".join(f"{i},{i % 5}.5,{2 * i}\n" for i in range(rows)))
+        self.run_program("import", "plain.csv", "--target=-1", "--weight=1", "--output=plain.h5")
+        self.assertTrue(np.array_equal(self.read("plain.h5", "weight"), np.arange(rows) % 5 + 0.5))
+        self.assertEqual(self.read("plain.h5", "x").shape, (rows, 1))
+
+    def test_bad_weights(self):
+        def refused(text, code, fragments, *options):
+            self.write("t.csv", text)
+            self.assert_refused(code, fragments, "import", "t.csv", "--target=y", "--output=t.h5", *options)
+            self.assertFalse((self.folder / "t.h5").exists())
+
+        for cell, text in (("-1", "is -1; a weight is a finite number >= 0"), ("1e200", "is 1e+200; weights are 0"),
+                           ("inf", "which is not a finite number"), ("heavy", "which is not a number"),
+                           ("", "and a row's weight")):
+            refused(f"a,w,y\n1,2,3\n4,{cell},6\n7,8,9\n", 3, ["t.csv:3: column w (index 1)", text], "--weight=w",
+                    "--missing=mean")
+        good = "a,w,y\n1,2,3\n4,5,6\n"
+        refused(good, 2, ["--weight v: t.csv has no such column"], "--weight=v")
+        refused(good, 2, ["--weight y: is a target"], "--weight=y")
+        refused(good, 2, ["--categorical w: is the weight"], "--weight=w", "--categorical=w")
+        refused("w,y\n1,2\n", 2, ["every column is a target or the weight"], "--weight=w")
+        self.write("t.svm", "1 1:2\n")
+        self.assert_refused(2, ["--weight is for CSV and TSV"], "import", "t.svm", "--weight=w", "--output=t.h5")
+
     def test_bad_cells(self):
         self.write("t.csv", "a,b\n1,2\n3,\n5,6\n")
         self.assert_refused(3, ["t.csv", "3"], "import", "t.csv", "--target", "a", "--output", "t.h5")
