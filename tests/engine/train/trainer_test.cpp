@@ -102,6 +102,33 @@ TEST_CASE("fit trains with dropout, and its model predicts without", "[train][th
   CHECK_THROWS_AS(fit<double>(config, samples<double>(300, 1)), ConfigError);
 }
 
+TEST_CASE("fit counts rows by their weights, in training and in validation", "[train][threads]") {
+  Config config = small_config();
+  config.train.batch_size = 1000;
+  // Rows of weight 0 hold what no row of the others would.
+  auto training = samples<double>(300, 1), validation = samples<double>(100, 2);
+  Watch without, with;
+  const Model<double> expected = fit<double>(config, training, &validation, &without);
+  for (auto* data : {&training, &validation}) {
+    Dataset<double> more = *data;
+    more.x = Matrix<double>(data->rows() + 50, 4, 1e3);
+    more.y = Matrix<double>(data->rows() + 50, 1, -1e3);
+    std::copy_n(data->x.data(), data->rows() * 4, more.x.data());
+    std::copy_n(data->y.data(), data->rows(), more.y.data());
+    more.weights.assign(data->rows(), 2.5);
+    more.weights.resize(more.rows(), 0);
+    *data = std::move(more);
+  }
+  const Model<double> model = fit<double>(config, training, &validation, &with);
+  for (std::size_t u = 0; u < 16; ++u)  // additions in another order
+    CHECK(model.weight(1)(0, u) == Approx(expected.weight(1)(0, u)).epsilon(1e-10));
+  for (std::size_t e = 0; e < 4; ++e) {
+    CHECK(with.epochs[e].train_loss == Approx(without.epochs[e].train_loss).epsilon(1e-10));
+    CHECK(with.epochs[e].valid->loss == Approx(without.epochs[e].valid->loss).epsilon(1e-10));
+    CHECK(*with.epochs[e].valid->r2 == Approx(*without.epochs[e].valid->r2).epsilon(1e-10));
+  }
+}
+
 TEST_CASE("fit refuses data that no file could hold", "[train][threads]") {
   CHECK_THAT(refusal_of_fit({}), has_text("training data"));
 
@@ -116,6 +143,19 @@ TEST_CASE("fit refuses data that no file could hold", "[train][threads]") {
   auto few_sources = samples<double>(10, 1);
   few_sources.source_rows = {1, 2, 3};
   CHECK_THAT(refusal_of_fit(std::move(few_sources)), has_text("3 source_rows"));
+
+  auto few_weights = samples<double>(10, 1);
+  few_weights.weights = {1, 2};
+  CHECK_THAT(refusal_of_fit(std::move(few_weights)), has_text("10 rows and 2 weights"));
+
+  auto negative = samples<double>(10, 1);
+  negative.weights.assign(10, 1);
+  negative.weights[6] = -0.5;
+  CHECK_THAT(refusal_of_fit(std::move(negative)), has_text("weight of row 6 is -0.5; a weight is"));
+
+  auto weightless = samples<double>(10, 1);
+  weightless.weights.assign(10, 0);
+  CHECK_THAT(refusal_of_fit(std::move(weightless)), has_text("all rows have a weight of 0"));
 }
 
 TEST_CASE("fit refuses validation data that does not fit", "[train][threads]") {
