@@ -17,7 +17,7 @@
 namespace gradloom {
 namespace {
 
-// Each file that is open has a process; of sets of more files those are closed that were not read for longest.
+// Each file that is open has a process, and two descriptors, by each reader.
 constexpr std::size_t kMostOpenFiles = 64;
 
 std::vector<std::uint64_t> rows_of(const std::vector<SourceFile>& files) {
@@ -61,14 +61,15 @@ struct StreamedSet<T>::Stamp {
 template <class T>
 class StreamedSet<T>::Reader {
  public:
-  Reader(std::size_t files, h5::External external) : external_(external), files_(files) {}
+  Reader(std::size_t files, std::size_t most_open, h5::External external)
+      : most_open_(most_open), external_(external), files_(files) {}
 
   /// The file, opened if it is not.
   const h5::File& file(std::size_t f, const std::string& path) {
     Slot& slot = files_[f];
     slot.used = ++clock_;
     if (!slot.file) {
-      if (open_ == kMostOpenFiles) close_oldest();
+      if (open_ == most_open_) close_latest(f);
       slot.file = h5::File::open(path, external_);
       ++open_;
     }
@@ -83,14 +84,16 @@ class StreamedSet<T>::Reader {
     std::optional<h5::File> file;
     std::uint64_t used = 0;
   };
-  void close_oldest() {
-    Slot* oldest = nullptr;
+  // Files come in the order of their rows, or in none: the one that was used last is not needed again for longest.
+  void close_latest(std::size_t opening) {
+    Slot* latest = nullptr;
     for (Slot& slot : files_)
-      if (slot.file && (oldest == nullptr || slot.used < oldest->used)) oldest = &slot;
-    oldest->file.reset();
+      if (slot.file && &slot != &files_[opening] && (latest == nullptr || slot.used > latest->used)) latest = &slot;
+    latest->file.reset();
     --open_;
   }
 
+  std::size_t most_open_;
   h5::External external_;
   std::vector<Slot> files_;
   std::size_t open_ = 0;
@@ -100,6 +103,7 @@ class StreamedSet<T>::Reader {
 template <class T>
 StreamedSet<T>::StreamedSet(const DataSource& source, const StreamOptions& options)
     : source_(normalized(source)),
+      memory_(options.memory.bytes),
       rules_(options.rules),
       name_(source_name(source)),
       files_(source_files(source_)),
@@ -114,9 +118,10 @@ StreamedSet<T>::StreamedSet(const DataSource& source, const StreamOptions& optio
     stamps_.push_back(*stamp);
   }
   SourceNames names;
+  const std::size_t most_open = kMostOpenFiles / plan_.readers;
   for (std::size_t r = 0; r < plan_.readers; ++r) {
-    readers_.push_back(std::make_unique<Reader>(files_.size(), source_.external));
-    for (std::size_t f = 0; f < files_.size() && (r == 0 || f < kMostOpenFiles); ++f) {
+    readers_.push_back(std::make_unique<Reader>(files_.size(), most_open, source_.external));
+    for (std::size_t f = 0; f < files_.size() && (r == 0 || f < most_open); ++f) {
       const h5::File& file = readers_[r]->file(f, files_[f].path);
       if (r == 0) merge_names(file, source_, shape_.features, names);
     }
@@ -129,6 +134,14 @@ StreamedSet<T>::StreamedSet(const DataSource& source, const StreamOptions& optio
 
 template <class T>
 StreamedSet<T>::~StreamedSet() = default;
+
+template <class T>
+std::uint64_t StreamedSet<T>::piece_rows(std::uint64_t block_rows) const {
+  constexpr std::uint64_t kMostBytes = 8 << 20;
+  constexpr std::uint64_t kMemoryShare = 16;
+  const std::uint64_t block_bytes = std::max<std::uint64_t>(1, block_rows * row_bytes_in_memory(shape_, sizeof(T)));
+  return block_rows * std::max<std::uint64_t>(1, std::min(kMostBytes, memory_ / kMemoryShare) / block_bytes);
+}
 
 template <class T>
 void StreamedSet<T>::keep_held_out_rows(std::uint64_t seed, double fraction) {
@@ -191,7 +204,7 @@ void StreamedSet<T>::read_rows(const RowBlock& block, std::size_t reader, Matrix
   require_finite<T>(file, source_.features, block.file_row, x, feature_names_);
   if (shape_.outputs != 0) require_finite<T>(file, source_.targets, block.file_row, y, {});
   require_weights(file.name(), source_.weights, block.file_row, row_weights);
-  if (rules_) check_labels<T>(y, name_, block.row, rules_->loss, rules_->outputs);
+  if (rules_) check_labels<T>(y, files_[block.file].path, block.file_row, rules_->loss, rules_->outputs);
 }
 
 template <class T>

@@ -60,6 +60,8 @@ class StreamedSet {
   /// the rules, weights not by require_weights(), or the file is not what it was.
   void read(std::uint64_t b, std::size_t reader, MatrixView<T> x, MatrixView<T> y, double* weights) const;
 
+  /// Rows of a piece that is some megabytes and a small part of the memory: a multiple of `block_rows`, at least one.
+  [[nodiscard]] std::uint64_t piece_rows(std::uint64_t block_rows) const;
   /// Calls use(first row, x, y, weights or null) for rows in the order of the files, in pieces of `piece_rows` rows but
   /// the last: on the calling thread, while others read on. Checked as read() does. Values are standardized where that
   /// was set. Not beside read().
@@ -81,6 +83,7 @@ class StreamedSet {
   void standardize(MatrixView<T> x, MatrixView<T> y) const;
 
   DataSource source_;
+  std::uint64_t memory_;  ///< bytes
   std::optional<TargetRules> rules_;
   std::string name_;
   std::vector<SourceFile> files_;

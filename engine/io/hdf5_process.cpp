@@ -94,6 +94,8 @@ void take_signals() {
 // Keeps the socket alone, as kChildSocket: a file or pipe of the parent must not stay open because the child has it
 // too.
 void keep_only(int socket) {
+  // First: the parent may have as many open as it is allowed to.
+  if (socket > kChildSocket) ::close_range(kChildSocket, static_cast<unsigned>(socket - 1), 0);
   const int kept = ::fcntl(socket, F_DUPFD, kChildSocket + 1);
   const int nothing = ::open("/dev/null", O_RDWR);
   for (int standard = 0; standard < kChildSocket; ++standard) ::dup2(nothing, standard);

@@ -68,7 +68,8 @@ RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const s
     if (with_targets) check_targets<T>(set.memory(), model.objective.loss, outputs);
   } else {
     const auto rules = with_targets ? std::optional(TargetRules{model.objective.loss, outputs}) : std::nullopt;
-    set = RunSet<T>(std::make_unique<StreamedSet<T>>(source, StreamOptions{.memory = memory, .rules = rules}));
+    set = RunSet<T>(
+        std::make_unique<StreamedSet<T>>(source, StreamOptions{.memory = {memory, "--memory"}, .rules = rules}));
   }
   if (!set.feature_names().empty() && !model.feature_names.empty() && set.feature_names() != model.feature_names)
     throw DataError(

@@ -41,16 +41,21 @@ class Workspaces {
   std::vector<std::unique_ptr<Workspace<T>>> free_;  // guarded by mutex_
 };
 
-std::size_t block_count(std::size_t rows) { return (rows + kEvaluationBlockRows - 1) / kEvaluationBlockRows; }
+template <class T>
+std::size_t block_count(MatrixView<const T> x) {
+  const std::size_t rows = evaluation_block_rows(x.cols);
+  return (x.rows + rows - 1) / rows;
+}
 
 // Calls use(block, first row, outputs of the block's rows) for every block, concurrently.
 template <class T, class Use>
 void for_each_block(const Network<T>& network, const T* parameters, MatrixView<const T> x, Arena& arena,
                     const Use& use) {
-  Workspaces<T> workspaces(network.layout(), std::min(x.rows, kEvaluationBlockRows));
-  arena.for_each(block_count(x.rows), [&](std::size_t block) {
-    const std::size_t first = block * kEvaluationBlockRows;
-    const RowRange rows{0, std::min(kEvaluationBlockRows, x.rows - first)};
+  const std::size_t block_rows = evaluation_block_rows(x.cols);
+  Workspaces<T> workspaces(network.layout(), std::min(x.rows, block_rows));
+  arena.for_each(block_count(x), [&](std::size_t block) {
+    const std::size_t first = block * block_rows;
+    const RowRange rows{0, std::min(block_rows, x.rows - first)};
     auto workspace = workspaces.take();
     network.forward(parameters, x.row_range(first, rows.count), *workspace, rows);
     use(block, first, network.output(*workspace, rows));
@@ -62,7 +67,7 @@ void for_each_block(const Network<T>& network, const T* parameters, MatrixView<c
 template <class T>
 void add_rows(const Network<T>& network, const T* parameters, const Objective& objective, MatrixView<const T> x,
               MatrixView<const T> y, const double* weights, Arena& arena, MetricSums& all) {
-  std::vector<MetricSums> sums(block_count(x.rows), MetricSums(objective, network.layout().outputs()));
+  std::vector<MetricSums> sums(block_count(x), MetricSums(objective, network.layout().outputs()));
   for_each_block<T>(
       network, parameters, x, arena, [&](std::size_t block, std::size_t first, MatrixView<const T> output) {
         sums[block].add(output, y.row_range(first, output.rows), weights != nullptr ? weights + first : nullptr);
@@ -89,11 +94,9 @@ void predict_into(const Network<T>& network, const T* parameters, Loss loss, con
 
 }  // namespace
 
-std::size_t evaluation_piece_rows(std::size_t row_bytes) {
-  constexpr std::size_t kPieceBytes = 8 << 20;
-  constexpr std::size_t kMostBlocks = 64;
-  const std::size_t blocks = kPieceBytes / (kEvaluationBlockRows * std::max<std::size_t>(1, row_bytes));
-  return kEvaluationBlockRows * std::clamp<std::size_t>(blocks, 1, kMostBlocks);
+std::size_t evaluation_block_rows(std::size_t inputs) {
+  constexpr std::size_t kMostElements = 1 << 20;
+  return std::clamp<std::size_t>(kMostElements / std::max<std::size_t>(inputs, 1), 16, 512);
 }
 
 template <class T>
@@ -110,7 +113,7 @@ Metrics evaluate_set(const Network<T>& network, const T* parameters, const Objec
                      const Standardization& standardization, const RunSet<T>& set, Arena& arena) {
   if (!set.streamed()) return evaluate_rows(network, parameters, objective, standardization, set.memory(), arena);
   MetricSums sums(objective, network.layout().outputs());
-  set.stream().for_each_piece(evaluation_piece_rows((set.features() + set.outputs()) * sizeof(T)),
+  set.stream().for_each_piece(set.stream().piece_rows(evaluation_block_rows(set.features())),
                               [&](std::uint64_t, MatrixView<T> x, MatrixView<T> y, const double* weights) {
                                 add_rows<T>(network, parameters, objective, x, y, weights, arena, sums);
                               });
@@ -128,14 +131,15 @@ Matrix<T> predict_rows(const Network<T>& network, const T* parameters, Loss loss
 template <class T>
 void predict_set(const Network<T>& network, const T* parameters, Loss loss, const Standardization& standardization,
                  const RunSet<T>& set, Arena& arena, const std::function<void(MatrixView<const T>)>& use) {
-  const std::size_t piece_rows = evaluation_piece_rows((set.features() + network.layout().outputs()) * sizeof(T));
+  const std::size_t block_rows = evaluation_block_rows(set.features());
   const auto predict_piece = [&](MatrixView<const T> x) {
     use(predict_rows<T>(network, parameters, loss, standardization, x, arena).view());
   };
   if (set.streamed())
-    return set.stream().for_each_piece(piece_rows,
+    return set.stream().for_each_piece(set.stream().piece_rows(block_rows),
                                        [&](std::uint64_t, MatrixView<T> x, auto&&...) { predict_piece(x); });
   const MatrixView<const T> x = set.memory().x.view();
+  const std::size_t piece_rows = 64 * block_rows;
   for (std::size_t row = 0; row < x.rows; row += piece_rows)
     predict_piece(x.row_range(row, std::min(piece_rows, x.rows - row)));
 }

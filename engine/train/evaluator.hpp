@@ -24,11 +24,9 @@ struct Model<T>::State {
   std::string config;  ///< resolved config text; empty for models that were never in a checkpoint
 };
 
-/// Rows that are evaluated at once: fixed, so that results do not depend on the number of threads.
-inline constexpr std::size_t kEvaluationBlockRows = 512;
-
-/// Rows that are read at once of a set that is streamed: whole blocks, and some megabytes.
-std::size_t evaluation_piece_rows(std::size_t row_bytes);
+/// Rows that are evaluated at once: a function of the network's inputs alone, so that results do not depend on threads
+/// or memory. 512, and fewer of very wide ones, which would not fit a small memory.
+std::size_t evaluation_block_rows(std::size_t inputs);
 
 /// Loss and metrics of a network on standardized data (x and y both), blocks in parallel, their sums added in block
 /// order in float64: the same bits for any arena. Rows count by their weights; DataError where all weigh 0. RMSE, MAE

@@ -41,8 +41,13 @@ std::string key_place(const Config& config, const std::string& key) {
 namespace {
 
 DataSource source_of(const Config& config, const std::string& key, const std::string& files) {
-  return {expand_files(files, key_place(config, key)), config.data.features, config.data.targets, true,
-          config.data.weights, "data.weights", external_of(config)};
+  return {expand_files(files, key_place(config, key)),
+          config.data.features,
+          config.data.targets,
+          true,
+          config.data.weights,
+          "data.weights",
+          external_of(config)};
 }
 
 template <class T>
@@ -189,7 +194,7 @@ Dataset<T> read_rows(const StreamedSet<T>& set) {
   data.name = set.name();
   for (std::uint64_t row = 0; row < set.shape().rows; ++row)
     if (set.kept().keeps(row)) data.source_rows.push_back(row);
-  set.for_each_piece(evaluation_piece_rows(row_bytes_in_memory(set.shape(), sizeof(T))),
+  set.for_each_piece(set.piece_rows(1),
                      [&](std::uint64_t first, MatrixView<T> x, MatrixView<T> y, const double* weights) {
                        std::copy_n(x.data, x.rows * x.cols, data.x.row(first).data());
                        std::copy_n(y.data, y.rows * y.cols, data.y.row(first).data());
@@ -241,7 +246,7 @@ template <class T>
 void take_statistics(const Config& config, const DataSource& source, const std::string& statistics_file,
                      RunData<T>& run) {
   std::optional<StatisticsCache> cache;
-  if (!statistics_file.empty()) cache.emplace(statistics_file, config, source);
+  if (!statistics_file.empty()) cache.emplace(statistics_file, config, source, run.training.stream().shape());
   if (cache)
     if (const auto known = cache->read()) {
       run.standardization = known->standardization;
@@ -271,7 +276,7 @@ RunData<T> load_streamed(const Config& config, const Wanted<T>& training, std::o
       std::make_unique<StreamedSet<T>>(training.source, StreamOptions{memory, rules, true, options.begun_with}));
   StreamedSet<T>& stream = run.training.stream();
   require_memory_for_network<T>(config, run.layout(config), run.training.rows());
-  if (std::string remark = streaming_remark<T>(config, stream, training.bytes); !remark.empty())
+  if (std::string remark = streaming_remark<T>(config, stream, training.bytes); !remark.empty() && !options.begun_with)
     run.remarks.push_back(std::move(remark));
   if (config.data.valid_fraction > 0) stream.keep_training_rows(config.train.seed, config.data.valid_fraction);
   if (config.data.standardize != Standardize::kNone || classes_to_count(config) != 0)

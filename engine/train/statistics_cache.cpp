@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -22,6 +24,13 @@ void for_each_side(Object& s, const Use& use) {
   use("x_scale", s.x_scale);
   use("y_mean", s.y_mean);
   use("y_scale", s.y_scale);
+}
+
+// Whether a side has what standardization needs, or nothing where it is left as it is.
+bool is_sound(const std::vector<double>& mean, const std::vector<double>& scale, std::size_t columns) {
+  return mean.size() == columns && scale.size() == columns &&
+         std::ranges::all_of(mean, [](double m) { return std::isfinite(m); }) &&
+         std::ranges::all_of(scale, [](double s) { return std::isfinite(s) && s > 0; });
 }
 
 }  // namespace
@@ -55,8 +64,18 @@ Json description(const Config& config, const DataSource& source) {
 
 }  // namespace
 
-StatisticsCache::StatisticsCache(std::string path, const Config& config, const DataSource& source)
-    : path_(std::move(path)), data_(description(config, source).dump()) {}
+StatisticsCache::StatisticsCache(std::string path, const Config& config, const DataSource& source,
+                                 const SourceShape& shape)
+    : path_(std::move(path)),
+      // A path need not be UTF-8, which JSON must be.
+      data_(description(config, source).dump(-1, ' ', false, Json::error_handler_t::replace)),
+      x_columns_(config.data.standardize == Standardize::kFeatures || config.data.standardize == Standardize::kBoth
+                     ? shape.features
+                     : 0),
+      y_columns_(config.data.standardize == Standardize::kTargets || config.data.standardize == Standardize::kBoth
+                     ? shape.outputs
+                     : 0),
+      classes_(classes_to_count(config)) {}
 
 std::optional<RunStatistics> StatisticsCache::read() const {
   if (!file_exists(path_)) return std::nullopt;
@@ -70,6 +89,10 @@ std::optional<RunStatistics> StatisticsCache::read() const {
       values = json.at(name).get<std::vector<double>>();
     });
     found.class_rows = json.at("class_rows").get<std::vector<std::uint64_t>>();
+    const Standardization& s = found.standardization;
+    if (!is_sound(s.x_mean, s.x_scale, x_columns_) || !is_sound(s.y_mean, s.y_scale, y_columns_) ||
+        found.class_rows.size() != classes_)
+      return std::nullopt;
     return found;
   } catch (const Json::exception&) {
     return std::nullopt;  // not written by us: it is written anew

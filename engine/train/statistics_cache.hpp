@@ -25,16 +25,18 @@ std::size_t classes_to_count(const Config& config);
 class StatisticsCache {
  public:
   /// `path`: the file, which need not be there.
-  StatisticsCache(std::string path, const Config& config, const DataSource& source);
+  StatisticsCache(std::string path, const Config& config, const DataSource& source, const SourceShape& shape);
 
-  /// Nothing where there is no such file, or it is of other data.
+  /// Nothing where there is no such file, it is of other data, or it does not hold what it should.
   [[nodiscard]] std::optional<RunStatistics> read() const;
   /// Replaces the file, durably; its folder is there. FileError where it cannot be written.
   void write(const RunStatistics& statistics) const;
 
  private:
   std::string path_;
-  std::string data_;  ///< what the statistics are of, as JSON
+  std::string data_;                   ///< what the statistics are of, as JSON
+  std::size_t x_columns_, y_columns_;  ///< that are standardized
+  std::size_t classes_;                ///< that are counted
 };
 
 }  // namespace gradloom

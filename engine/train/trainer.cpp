@@ -104,12 +104,11 @@ void log_failed_end(const TrainingRun<T>& run, MetricsLog& log, const char* reas
   log.on_end(end);
 }
 
-// Runs to the end; why a run failed stands in the log before it goes on to the caller.
-template <class T>
-EndReport run_logged(TrainingRun<T>& run, MetricsLog& log, Arena& arena) {
-  EndReport end;
+// Why a run failed stands in the log before it goes on to the caller.
+template <class T, class Work>
+void logged(const TrainingRun<T>& run, MetricsLog& log, const Work& work) {
   try {
-    arena.run([&] { end = run.run(); });
+    work();
   } catch (const DivergenceError&) {
     log_failed_end(run, log, "diverged");
     throw;
@@ -120,7 +119,6 @@ EndReport run_logged(TrainingRun<T>& run, MetricsLog& log, Arena& arena) {
     log_failed_end(run, log, "file-error");
     throw;
   }
-  return end;
 }
 
 template <class T>
@@ -169,8 +167,11 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   start.run_dir = folder.path();
   start.resumed_from = resume_point.value_or("");
   observers.on_start(start);
-  EndReport end = run_logged(run, folder.metrics(), arena);
-  add_checkpoints_and_test(end, run, data, config, folder.checkpoints(), arena);
+  EndReport end;
+  logged(run, folder.metrics(), [&] {
+    arena.run([&] { end = run.run(); });
+    add_checkpoints_and_test(end, run, data, config, folder.checkpoints(), arena);
+  });
   observers.on_end(end);
   folder.metrics().flush();
   return end;
@@ -180,10 +181,11 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
 template <class T>
 void require_readable(const StreamedSet<T>& set) {
   double weight = 0;
-  set.for_each_piece_of_all(1024, [&](std::uint64_t first, MatrixView<T> x, MatrixView<T>, const double* weights) {
-    for (std::size_t r = 0; r < x.rows; ++r)
-      if (set.kept().keeps(first + r)) weight += weights != nullptr ? weights[r] : 1;
-  });
+  set.for_each_piece_of_all(set.piece_rows(1),
+                            [&](std::uint64_t first, MatrixView<T> x, MatrixView<T>, const double* weights) {
+                              for (std::size_t r = 0; r < x.rows; ++r)
+                                if (set.kept().keeps(first + r)) weight += weights != nullptr ? weights[r] : 1;
+                            });
   if (weight == 0) throw DataError(set.name() + ": all rows have a weight of 0; give some of them another");
 }
 

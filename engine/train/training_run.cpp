@@ -168,8 +168,8 @@ std::optional<std::string> TrainingRun<T>::reason_to_end() const {
 template <class T>
 void TrainingRun<T>::start_feed() {
   FeedOptions options = feed_options(config_, step_.takes_all_cores(), arena_);
-  options.first_epoch = progress_.epoch;
-  options.first_epoch_step = progress_.epoch_step;
+  options.first_epoch = progress_.epoch + (is_between_epochs() ? 1 : 0);
+  options.first_epoch_step = is_between_epochs() ? 0 : progress_.epoch_step;
   options.epochs = config_.train.epochs;
   feed_.reset();  // before another one reads the same files
   feed_ = make_feed(data_.training, options);
@@ -183,10 +183,14 @@ EndReport TrainingRun<T>::run() {
   start_feed();
   const bool may_go_back = config_.train.on_divergence == OnDivergence::kRollback;
   if (may_go_back && !sink_.safe_step()) save();
+  if (is_between_epochs()) {  // validation rows could not be read when the run ended
+    finish_epoch();
+    save_if_due(true);
+  }
   std::optional<std::string> reason;
   while (!(reason = reason_to_end())) {
     if (!take_step(next_minibatch())) continue;
-    const bool epoch_ended = progress_.epoch_step == steps_per_epoch_;
+    const bool epoch_ended = is_between_epochs();
     if (epoch_ended) finish_epoch();
     save_if_due(epoch_ended);
     sink_.poll();
@@ -206,16 +210,23 @@ EndReport TrainingRun<T>::run() {
   return end;
 }
 
+// Rows that are streamed may turn out to be wrong: then what was trained is saved first.
 template <class T>
-Minibatch<T> TrainingRun<T>::next_minibatch() {
+template <class Read>
+auto TrainingRun<T>::reading(const Read& read) {
   try {
-    return *feed_->next();            // there is one: the feed ends where the epochs do
-  } catch (const DataError& error) {  // of rows that are streamed
+    return read();
+  } catch (const DataError& error) {
     sink_.settle();
     if (sink_.safe_step() != progress_.step) save();
     sink_.finish();
     throw DataError(fmt::format("{}; the checkpoint of step {} stands", error.what(), progress_.step));
   }
+}
+
+template <class T>
+Minibatch<T> TrainingRun<T>::next_minibatch() {
+  return reading([&] { return *feed_->next(); });  // there is one: the feed ends where the epochs do
 }
 
 template <class T>
@@ -308,6 +319,14 @@ void TrainingRun<T>::finish_epoch() {
   if (progress_.epoch_weight == 0)
     throw DataError(data_.training.name() + ": all training rows have a weight of 0; give some of them another");
   const double loss = progress_.epoch_loss_sum / progress_.epoch_weight;
+  std::optional<Metrics> valid;
+  if (data_.validation)
+    off_the_clock([&] {
+      valid = reading([&] {
+        return evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
+                            *data_.validation, arena_);
+      });
+    });
   ++progress_.epoch;
   progress_.epoch_step = 0;
   progress_.epoch_loss_sum = 0;
@@ -318,11 +337,7 @@ void TrainingRun<T>::finish_epoch() {
   EpochReport report;
   static_cast<StepReport&>(report) = {
       progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
-  if (data_.validation)
-    off_the_clock([&] {
-      report.valid = evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
-                                  *data_.validation, arena_);
-    });
+  report.valid = valid;
   if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)
     report.best = rank_epoch(monitored(report)) == 0;
   report.elapsed_seconds = elapsed_seconds();

@@ -67,6 +67,9 @@ class TrainingRun {
 
   void adopt(Checkpoint<T> checkpoint, const std::string& name);
   void start_feed();
+  [[nodiscard]] bool is_between_epochs() const { return progress_.epoch_step == steps_per_epoch_; }
+  template <class Read>
+  auto reading(const Read& read);
   Minibatch<T> next_minibatch();
   bool take_step(const Minibatch<T>& minibatch);
   [[nodiscard]] UpdateContext next_update() const;

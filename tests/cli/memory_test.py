@@ -41,9 +41,9 @@ class Memory(CliTest):
         self.assertLessEqual(memory["peak_resident"], memory["promised"])
         return memory["promised"]
 
-    def peak(self, *arguments):
+    def peak(self, *arguments, command=("train", "c.ini", "--quiet")):
         """Peak resident bytes of one session, the processes that it starts included one by one."""
-        process = subprocess.Popen([PROGRAM, "train", "c.ini", "--quiet", *arguments], cwd=self.folder)
+        process = subprocess.Popen([PROGRAM, *command, *arguments], cwd=self.folder, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         self.assertEqual(process.returncode, 0)
@@ -79,6 +79,16 @@ class Memory(CliTest):
                 run = f"--run.dir=run-{len(data)}"
                 self.assertLess(self.promised(run), 100 << 20)
                 self.assert_within(run)
+
+    def test_wide_rows_in_passes(self):
+        """Of 200 MB: whatever goes over all rows takes small pieces of them."""
+        self.write_set(1000, 50_000)
+        self.config(["1 linear"], batch=16, data="memory = 16MiB\nvalid = data.h5")
+        most = (16 + 64) << 20
+        self.assertLess(self.peak(), most)
+        self.assertLess(self.peak(command=("check", "c.ini")), most)
+        self.assertLess(self.peak(command=("evaluate", "runs/c", "data.h5", "--memory", "16MiB")), most)
+        self.assertLess(self.peak(command=("predict", "runs/c", "data.h5", "--memory", "16MiB", "--output", "p.h5")), most)
 
     def test_many_inputs(self):
         """What is packed or computed for many inputs of few units is filled up, and each worker has its own."""

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import resource
 import time
 import unittest
 
@@ -371,6 +372,53 @@ class Refusals(StreamTest):
         self.refused(message, "--data.standardize=features", "--run.dir=other")
         self.assertFalse((self.folder / "other").exists())
 
+    def test_bad_validation_rows(self):
+        """An epoch that cannot be judged is not lost: it is once the rows are mended."""
+        self.config()
+        self.data(rows=3000)
+        self.data("v.h5", seed=2)
+        valid = ("--data.valid=v.h5", "--early-stopping.patience=5")
+        whole, _ = self.train("whole", *valid)
+        with h5py.File(self.folder / "v.h5", "a") as file:
+            kept = file["x"][7, 0]
+            file["x"][7, 0] = np.inf
+        self.refused(["v.h5: /x row 7, column 0 is Inf", "the checkpoint of step 30 stands"], *valid, "--run.dir=parts")
+        self.assertEqual(self.metrics("parts")[-1]["reason"], "data-error")
+        self.assertFalse([line for line in self.metrics("parts") if line["kind"] == "epoch"])
+        with h5py.File(self.folder / "v.h5", "a") as file:
+            file["x"][7, 0] = kept
+        parts, _ = self.train("parts", *valid, "--resume")
+        self.assert_same_bits(whole, parts)
+        self.assertEqual(*[[line["valid_loss"] for line in self.metrics(run) if line["kind"] == "epoch"]
+                           for run in ("whole", "parts")])
+
+    def test_bad_test_rows(self):
+        self.config()
+        self.data(rows=3000)
+        with h5py.File(self.data("t.h5"), "a") as file:
+            file["y"][9, 0] = np.nan
+        self.refused(["t.h5: /y row 9"], "--data.test=t.h5")
+        self.assertEqual(self.metrics()[-1]["reason"], "data-error")
+        self.assertEqual(len(self.checkpoints()), 2)
+
+    def test_more_files_than_descriptors(self):
+        self.config()
+        for part in range(70):
+            self.data(f"part-{part:02}.h5", rows=100, seed=part)
+        files = "--data.train=part-*.h5"
+        for limit in (80, 200, 1024):
+            def lower(limit=limit):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            process = self.start("train", "c.ini", "--quiet", files, "--data.memory=64KiB", f"--run.dir=run-{limit}",
+                                 preexec_fn=lower)
+            _, err = process.communicate(timeout=100)
+            if limit == 80:
+                self.assertEqual(process.returncode, 4, err)
+                self.assertIn("no process can be started to read it: Too many open files", err)
+            else:
+                self.assertEqual(process.returncode, 0, err)
+        self.assert_same_bits(self.checkpoints("run-200")[-1], self.checkpoints("run-1024")[-1])
+
     def test_labels(self):
         self.write_data(x=np.ones((5000, 20), np.float32), y=np.arange(5000) % 3)
         with h5py.File(self.folder / "data.h5", "a") as file:
@@ -384,7 +432,7 @@ class Refusals(StreamTest):
         self.data()
         self.config()
         self.train("run", "--train.max-steps=10")
-        self.refused(["the run began with windows of", "data.memory now allows 131072"], "--run.dir=run", "--resume",
+        self.refused(["the run began with windows of", "data.memory now leaves 131072"], "--run.dir=run", "--resume",
                      "--data.memory=128KiB")
         self.train("memory", "--train.max-steps=10", IN_MEMORY)
         self.refused(["the run began with its rows in memory", "560000", "leaves 262144"], "--run.dir=memory", "--resume")

@@ -24,7 +24,7 @@ Case make_case() {
   const CounterRandom random(7, RandomUse::kGenerator);
   c.parameters = AlignedBuffer<double>(c.network.layout().size());
   for (std::size_t i = 0; i < c.parameters.size(); ++i) c.parameters[i] = random.normal(i);
-  const std::size_t rows = 2 * kEvaluationBlockRows + 77;
+  const std::size_t rows = 2 * evaluation_block_rows(3) + 77;
   c.data.x = Matrix<double>(rows, 3);
   c.data.y = Matrix<double>(rows, 2);
   for (std::size_t i = 0; i < rows * 3; ++i) c.data.x.data()[i] = random.normal(1000 + i);

@@ -9,6 +9,12 @@
 
 using namespace gradloom;
 
+namespace {
+
+const SourceShape kShape{100, 3, 1, false};
+
+}  // namespace
+
 TEST_CASE("statistics are found again, bit by bit, until data or config are others", "[train]") {
   const testing::TemporaryFolder folder;
   const auto write = [&](const std::string& name, const std::string& text) {
@@ -20,19 +26,29 @@ TEST_CASE("statistics are found again, bit by bit, until data or config are othe
   config.data.standardize = Standardize::kBoth;
   config.data.valid_fraction = 0.1;
   const DataSource source{{data}};
-  const StatisticsCache cache(path, config, source);
+  const StatisticsCache cache(path, config, source, kShape);
   CHECK_FALSE(cache.read().has_value());
 
   const Standardization written{{0.1, -1.0 / 3, 1e-310}, {2, std::numeric_limits<double>::max(), 1}, {5e-324}, {0.7}};
-  cache.write(written);
-  const auto found = StatisticsCache(path, config, source).read();
+  cache.write({written, {}});
+  const auto found = StatisticsCache(path, config, source, kShape).read();
   REQUIRE(found.has_value());
-  CHECK(found->x_mean == written.x_mean);
-  CHECK(found->x_scale == written.x_scale);
-  CHECK(found->y_mean == written.y_mean);
-  CHECK(found->y_scale == written.y_scale);
+  CHECK(found->standardization.x_mean == written.x_mean);
+  CHECK(found->standardization.x_scale == written.x_scale);
+  CHECK(found->standardization.y_mean == written.y_mean);
+  CHECK(found->standardization.y_scale == written.y_scale);
 
-  const auto of = [&](const Config& other) { return StatisticsCache(path, other, source).read().has_value(); };
+  for (const Standardization& wrong :
+       {Standardization{{}, {}, {1}, {1}}, Standardization{{1, 1}, {1, 1}, {1}, {1}},
+        Standardization{{1, 1, 1}, {1, 0, 1}, {1}, {1}}, Standardization{{1, 1, 1}, {1, 1, 1}, {1}, {-1}}}) {
+    cache.write({wrong, {}});
+    CHECK_FALSE(cache.read().has_value());
+  }
+  cache.write({written, {100}});
+  CHECK_FALSE(cache.read().has_value());
+  cache.write({written, {}});
+
+  const auto of = [&](const Config& other) { return StatisticsCache(path, other, source, kShape).read().has_value(); };
   CHECK(of(config));
   Config other = config;
   other.train.seed = 2;
@@ -43,8 +59,13 @@ TEST_CASE("statistics are found again, bit by bit, until data or config are othe
   other = config;
   other.model.precision = Precision::kFloat64;
   CHECK_FALSE(of(other));
-  CHECK_FALSE(StatisticsCache(path, config, {{data, data}}).read().has_value());
-  CHECK_FALSE(StatisticsCache(path, config, {{data}, "z"}).read().has_value());
+  CHECK_FALSE(StatisticsCache(path, config, {{data, data}}, kShape).read().has_value());
+  CHECK_FALSE(StatisticsCache(path, config, {{data}, "z"}, kShape).read().has_value());
+  const std::string odd = write("\xFF.h5", "some bytes");  // no UTF-8
+  const StatisticsCache of_odd(path, config, {{odd}}, kShape);
+  of_odd.write({written, {}});
+  CHECK(of_odd.read().has_value());
+  cache.write({written, {}});
   std::filesystem::resize_file(data, 3);
   CHECK_FALSE(of(config));
   for (const char* nonsense : {"", "null", "[1]", "{\"data\": 1}"}) {
