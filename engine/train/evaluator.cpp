@@ -110,11 +110,13 @@ Metrics evaluate_rows(const Network<T>& network, const T* parameters, const Obje
 
 template <class T>
 Metrics evaluate_set(const Network<T>& network, const T* parameters, const Objective& objective,
-                     const Standardization& standardization, const RunSet<T>& set, Arena& arena) {
+                     const Standardization& standardization, const RunSet<T>& set, Arena& arena,
+                     const std::atomic<int>* stop) {
   if (!set.streamed()) return evaluate_rows(network, parameters, objective, standardization, set.memory(), arena);
   MetricSums sums(objective, network.layout().outputs());
   set.stream().for_each_piece(set.stream().piece_rows(evaluation_block_rows(set.features())),
                               [&](std::uint64_t, MatrixView<T> x, MatrixView<T> y, const double* weights) {
+                                if (stop != nullptr && *stop != 0) throw EvaluationStopped{};
                                 add_rows<T>(network, parameters, objective, x, y, weights, arena, sums);
                               });
   return metrics_of(sums, standardization, set.name());
@@ -148,7 +150,7 @@ void predict_set(const Network<T>& network, const T* parameters, Loss loss, cons
   template Metrics evaluate_rows(const Network<T>&, const T*, const Objective&, const Standardization&,           \
                                  const Dataset<T>&, Arena&);                                                      \
   template Metrics evaluate_set(const Network<T>&, const T*, const Objective&, const Standardization&,            \
-                                const RunSet<T>&, Arena&);                                                        \
+                                const RunSet<T>&, Arena&, const std::atomic<int>*);                               \
   template void predict_set(const Network<T>&, const T*, Loss, const Standardization&, const RunSet<T>&, Arena&,  \
                             const std::function<void(MatrixView<const T>)>&);                                     \
   template Matrix<T> predict_rows(const Network<T>&, const T*, Loss, const Standardization&, MatrixView<const T>, \

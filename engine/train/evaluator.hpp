@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 
 #include "engine/core/parallel.hpp"
@@ -35,10 +36,14 @@ template <class T>
 Metrics evaluate_rows(const Network<T>& network, const T* parameters, const Objective& objective,
                       const Standardization& standardization, const Dataset<T>& data, Arena& arena);
 
-/// The same for a set of a run, whose rows may be streamed: the same bits.
+/// What evaluate_set() throws where it was told to stop.
+struct EvaluationStopped {};
+
+/// The same for a set of a run, whose rows may be streamed: the same bits. A stream is left where `*stop` is not 0.
 template <class T>
 Metrics evaluate_set(const Network<T>& network, const T* parameters, const Objective& objective,
-                     const Standardization& standardization, const RunSet<T>& set, Arena& arena);
+                     const Standardization& standardization, const RunSet<T>& set, Arena& arena,
+                     const std::atomic<int>* stop = nullptr);
 
 /// Predictions for standardized features: (rows, outputs), restored to the target's units, or probabilities.
 template <class T>

@@ -183,16 +183,18 @@ EndReport TrainingRun<T>::run() {
   start_feed();
   const bool may_go_back = config_.train.on_divergence == OnDivergence::kRollback;
   if (may_go_back && !sink_.safe_step()) save();
-  if (is_between_epochs()) {  // validation rows could not be read when the run ended
-    finish_epoch();
-    save_if_due(true);
-  }
   std::optional<std::string> reason;
-  while (!(reason = reason_to_end())) {
+  while (!reason) {
+    if (is_between_epochs()) {  // at the start, where validation could not be finished when the run ended
+      if (!finish_epoch()) {
+        reason = "signal";
+        break;
+      }
+      save_if_due(true);
+    }
+    if ((reason = reason_to_end())) break;
     if (!take_step(next_minibatch())) continue;
-    const bool epoch_ended = is_between_epochs();
-    if (epoch_ended) finish_epoch();
-    save_if_due(epoch_ended);
+    if (!is_between_epochs()) save_if_due(false);
     sink_.poll();
   }
   sink_.settle();
@@ -315,18 +317,21 @@ double TrainingRun<T>::monitored(const EpochReport& report) const {
 }
 
 template <class T>
-void TrainingRun<T>::finish_epoch() {
+bool TrainingRun<T>::finish_epoch() {
   if (progress_.epoch_weight == 0)
     throw DataError(data_.training.name() + ": all training rows have a weight of 0; give some of them another");
   const double loss = progress_.epoch_loss_sum / progress_.epoch_weight;
   std::optional<Metrics> valid;
-  if (data_.validation)
-    off_the_clock([&] {
-      valid = reading([&] {
-        return evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
-                            *data_.validation, arena_);
+  if (data_.validation) try {
+      off_the_clock([&] {
+        valid = reading([&] {
+          return evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
+                              *data_.validation, arena_, signals_.stop);
+        });
       });
-    });
+    } catch (const EvaluationStopped&) {
+      return false;
+    }
   ++progress_.epoch;
   progress_.epoch_step = 0;
   progress_.epoch_loss_sum = 0;
@@ -342,6 +347,7 @@ void TrainingRun<T>::finish_epoch() {
     report.best = rank_epoch(monitored(report)) == 0;
   report.elapsed_seconds = elapsed_seconds();
   observer_.on_epoch(report);
+  return true;
 }
 
 template <class T>

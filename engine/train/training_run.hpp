@@ -76,7 +76,8 @@ class TrainingRun {
   [[nodiscard]] double learning_rate_factor() const;
   void roll_back(const std::string& what);
   [[noreturn]] void end_diverged(const std::string& what) const;
-  void finish_epoch();
+  /// False where a signal ended the validation: the epoch is finished at the resume.
+  bool finish_epoch();
   std::size_t rank_epoch(double score);
   /// Runs `work` with the meters stopped.
   template <class Work>

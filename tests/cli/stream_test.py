@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import time
 import unittest
 
@@ -388,6 +389,25 @@ class Refusals(StreamTest):
         with h5py.File(self.folder / "v.h5", "a") as file:
             file["x"][7, 0] = kept
         parts, _ = self.train("parts", *valid, "--resume")
+        self.assert_same_bits(whole, parts)
+        self.assertEqual(*[[line["valid_loss"] for line in self.metrics(run) if line["kind"] == "epoch"]
+                           for run in ("whole", "parts")])
+
+    def test_a_signal_does_not_wait_for_the_validation(self):
+        """A stop in the middle of it: the epoch is judged at the resume."""
+        self.config()
+        self.data(rows=1000)
+        self.data("v.h5", rows=400_000, seed=2, y_chunks=20, chunks=(20, FEATURES), compression=9)
+        valid = ("--data.valid=v.h5", "--train.epochs=1", "--data.memory=64KiB")
+        process = self.start("train", "c.ini", "--run.dir=parts", *valid)
+        while not process.stdout.readline().startswith("steps: "):
+            self.assertIsNone(process.poll())
+        time.sleep(0.1)  # ten steps take less, the validation more; whenever it comes, no bit may differ
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=100)
+        self.assertIn(process.returncode, (143, 0))  # 0: it was faster
+        parts, _ = self.train("parts", *valid, "--resume")
+        whole, _ = self.train("whole", *valid)
         self.assert_same_bits(whole, parts)
         self.assertEqual(*[[line["valid_loss"] for line in self.metrics(run) if line["kind"] == "epoch"]
                            for run in ("whole", "parts")])
