@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <csignal>
@@ -21,6 +23,7 @@
 #include <fstream>
 #include <new>
 #include <stdexcept>
+#include <vector>
 
 #include "engine/io/hdf5_turn.hpp"
 #include "gradloom/errors.hpp"
@@ -148,6 +151,42 @@ std::byte* shared_memory() {
 
 void unmap(std::byte* memory) { ::munmap(memory, kSharedBytes); }
 
+#if defined(__SANITIZE_ADDRESS__)
+// Takes so many blocks of every size that those which the thread keeps at hand do not suffice.
+void allocate_every_size() {
+  constexpr std::size_t kLargest = 256 << 10, kAtHand = 64 << 10;
+  for (std::size_t size = 16; size <= kLargest; size += size < 256 ? 16 : std::bit_floor(size) / 4) {
+    std::vector<std::unique_ptr<std::byte[]>> blocks(2 * std::clamp<std::size_t>(kAtHand / size, 1, 256) + 1);
+    for (auto& block : blocks) block = std::make_unique_for_overwrite<std::byte[]>(size);
+  }
+}
+
+// Unlike the C library, AddressSanitizer does not hold its allocator's locks while a process forks: a child that was
+// born while another thread held one waits for it for ever. Such a child is replaced.
+pid_t fork_child(const std::array<int, 2>& sockets) {
+  constexpr int kTries = 20, kMilliseconds = 3000;
+  for (int tried = 1;; ++tried) {
+    const pid_t child = ::fork();
+    char ready = 0;
+    if (child == 0) {
+      allocate_every_size();
+      (void)::send(sockets[1], &ready, 1, MSG_NOSIGNAL);
+    }
+    if (child <= 0) return child;
+    pollfd answer{sockets[0], POLLIN, 0};
+    if (::poll(&answer, 1, kMilliseconds) != 0 || tried == kTries) {
+      (void)::recv(sockets[0], &ready, 1, 0);
+      return child;
+    }
+    int status = 0;
+    ::kill(child, SIGKILL);
+    (void)wait_for(child, &status, 0);
+  }
+}
+#else
+pid_t fork_child(const std::array<int, 2>& /*sockets*/) { return ::fork(); }
+#endif
+
 [[noreturn]] void be_child(int socket, const ReaderProcess::Serve& serve, std::span<std::byte> shared) {
   take_signals();
   keep_only(socket);
@@ -256,7 +295,7 @@ ReaderProcess::ReaderProcess(const std::string& name, const Serve& serve, const 
   int reason = ENOMEM;
   if (shared_) {
     const LibraryTurn turn;
-    child_ = ::fork();
+    child_ = fork_child(sockets);
     if (child_ == 0) be_child(sockets[1], serve, {shared_.get(), kSharedBytes});
     reason = errno;
   }
