@@ -88,7 +88,7 @@ std::string_view take_line(std::string_view& text) {
 bool says_nothing(std::string_view line) { return std::all_of(line.begin(), line.end(), is_blank); }
 
 /// What the survey finds in a block.
-struct BlockSurvey {
+struct SparseSurvey {
   std::uint64_t rows = 0, pairs = 0;
   bool has_zero = false;
   std::uint64_t largest = 0;  ///< index
@@ -97,7 +97,7 @@ struct BlockSurvey {
 };
 
 /// The rows of a block, one behind the other.
-struct BlockRows {
+struct SparseRows {
   std::vector<double> labels;
   std::vector<std::size_t> ends;  ///< of each row, in the next two
   std::vector<std::uint64_t> indices;
@@ -130,18 +130,18 @@ class LibsvmImport {
   template <class Row>
   void for_each_row(const SourceBlock& block, Row row) const;
   void survey();
-  void survey_block(const SourceBlock& block, BlockSurvey& found) const;
-  void merge_survey(BlockSurvey& found);
+  void survey_block(const SourceBlock& block, SparseSurvey& found) const;
+  void merge_survey(SparseSurvey& found);
   void decide_features();
   [[nodiscard]] ImportLayout layout() const;
   void write();
-  void read_block(const SourceBlock& block, BlockRows& found) const;
-  void append_rows(const BlockRows& found, ImportWriter<double>& writer);
+  void read_block(const SourceBlock& block, SparseRows& found) const;
+  void append_rows(const SparseRows& found, ImportWriter<double>& writer);
   [[noreturn]] void refuse_change() const;
 
   const ImportOptions& options_;
   PassOptions pass_;
-  BlockSurvey all_;
+  SparseSurvey all_;
   ImportColumn label_;
   std::uint64_t base_ = 1, features_ = 0;  ///< the first index, and how many there are
   PartPlan plan_;
@@ -165,15 +165,15 @@ void LibsvmImport::for_each_row(const SourceBlock& block, Row row) const {
 }
 
 void LibsvmImport::survey() {
-  for_each_block<BlockSurvey>(
-      pass_, "reading", [&](const SourceBlock& block, BlockSurvey& found) { survey_block(block, found); },
-      [&](BlockSurvey& found) { merge_survey(found); });
+  for_each_block<SparseSurvey>(
+      pass_, "reading", [&](const SourceBlock& block, SparseSurvey& found) { survey_block(block, found); },
+      [&](SparseSurvey& found) { merge_survey(found); });
   report_.source_rows = all_.rows;
   if (all_.rows == 0) throw DataError(fmt::format("{}: holds no rows", pass_.sources.front().name));
 }
 
-void LibsvmImport::survey_block(const SourceBlock& block, BlockSurvey& found) const {
-  found = BlockSurvey();
+void LibsvmImport::survey_block(const SourceBlock& block, SparseSurvey& found) const {
+  found = SparseSurvey();
   for_each_row(block, [&](const SparseRow& row, const std::string& source, std::uint64_t line) {
     ++found.rows;
     found.pairs += row.indices.size();
@@ -186,7 +186,7 @@ void LibsvmImport::survey_block(const SourceBlock& block, BlockSurvey& found) co
   });
 }
 
-void LibsvmImport::merge_survey(BlockSurvey& found) {
+void LibsvmImport::merge_survey(SparseSurvey& found) {
   all_.rows += found.rows;
   all_.pairs += found.pairs;
   all_.has_zero = all_.has_zero || found.has_zero;
@@ -224,9 +224,9 @@ ImportLayout LibsvmImport::layout() const {
 void LibsvmImport::write() {
   const ImportLayout layout = this->layout();
   ImportWriter<double> writer(plan_, layout);
-  for_each_block<BlockRows>(
-      pass_, "writing", [&](const SourceBlock& block, BlockRows& found) { read_block(block, found); },
-      [&](const BlockRows& found) { append_rows(found, writer); });
+  for_each_block<SparseRows>(
+      pass_, "writing", [&](const SourceBlock& block, SparseRows& found) { read_block(block, found); },
+      [&](const SparseRows& found) { append_rows(found, writer); });
   if (writer.rows() != all_.rows) refuse_change();
   report_.files = writer.finish();
   report_.features = layout.features.size();
@@ -234,7 +234,7 @@ void LibsvmImport::write() {
   report_.class_names = layout.classes;
 }
 
-void LibsvmImport::read_block(const SourceBlock& block, BlockRows& found) const {
+void LibsvmImport::read_block(const SourceBlock& block, SparseRows& found) const {
   found.labels.clear();
   found.ends.clear();
   found.indices.clear();
@@ -249,7 +249,7 @@ void LibsvmImport::read_block(const SourceBlock& block, BlockRows& found) const 
   });
 }
 
-void LibsvmImport::append_rows(const BlockRows& found, ImportWriter<double>& writer) {
+void LibsvmImport::append_rows(const SparseRows& found, ImportWriter<double>& writer) {
   x_.resize(features_);
   if (writer.rows() + found.labels.size() > all_.rows) refuse_change();
   for (std::size_t row = 0, pair = 0; row < found.labels.size(); ++row) {

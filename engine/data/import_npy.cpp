@@ -19,7 +19,7 @@ namespace gradloom {
 namespace {
 
 // Large, so that the columns of an array in Fortran's order are read in long pieces: 16 MiB of double.
-constexpr std::size_t kBlockElements = 2 << 20;
+constexpr std::size_t kPieceElements = 2 << 20;
 constexpr double kWholeInDouble = 9007199254740992;  // 2^53: every whole number up to here is a double
 
 // The second array, read and checked block by block.
@@ -46,8 +46,8 @@ class Targets {
   /// The largest label and one more, by a pass over all of them.
   std::size_t count_classes() {
     double largest = 0;
-    for (std::uint64_t first = 0; first < reader_.rows(); first += kBlockElements) {
-      const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(kBlockElements, reader_.rows() - first));
+    for (std::uint64_t first = 0; first < reader_.rows(); first += kPieceElements) {
+      const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(kPieceElements, reader_.rows() - first));
       for (const double label : read(first, rows)) largest = std::max(largest, label);
     }
     return static_cast<std::size_t>(largest) + 1;
@@ -128,7 +128,7 @@ std::vector<ImportedFile> write_rows(NpyReader& reader, Targets* targets, const 
   ImportWriter<X> writer(plan, layout);
   Features<X> features(reader, options.scale);
   const std::size_t outputs = targets == nullptr ? 0 : targets->outputs();
-  const std::size_t most = std::max<std::size_t>(kBlockElements / (reader.row_elements() + outputs), 1);
+  const std::size_t most = std::max<std::size_t>(kPieceElements / (reader.row_elements() + outputs), 1);
   for (std::uint64_t first = 0; first < reader.rows(); first += most) {
     const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(most, reader.rows() - first));
     features.read(first, rows);

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kPieceBytes = 1 << 20;
 constexpr std::string_view kExtension = ".npy";
 
-zip_t* handle(void* archive) { return static_cast<zip_t*>(archive); }
+zip_t* zip_of(void* archive) { return static_cast<zip_t*>(archive); }
 
 std::string text_of(int code) {
   zip_error_t error;
@@ -33,9 +33,9 @@ NpzFile::NpzFile(const std::string& path, const std::string& name) : name_(name.
   int code = 0;
   archive_ = zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code);
   if (archive_ == nullptr) throw DataError(fmt::format("{}: is no whole NPZ file ({})", name_, text_of(code)));
-  const zip_int64_t entries = zip_get_num_entries(handle(archive_), 0);
+  const zip_int64_t entries = zip_get_num_entries(zip_of(archive_), 0);
   for (zip_int64_t i = 0; i < entries; ++i) {
-    const char* found = zip_get_name(handle(archive_), static_cast<zip_uint64_t>(i), ZIP_FL_ENC_GUESS);
+    const char* found = zip_get_name(zip_of(archive_), static_cast<zip_uint64_t>(i), ZIP_FL_ENC_GUESS);
     const std::string_view entry = found == nullptr ? "" : found;
     if (!entry.ends_with(kExtension)) continue;
     arrays_.emplace_back(entry.substr(0, entry.size() - kExtension.size()));
@@ -44,19 +44,19 @@ NpzFile::NpzFile(const std::string& path, const std::string& name) : name_(name.
 }
 
 NpzFile::~NpzFile() {
-  if (archive_ != nullptr) zip_discard(handle(archive_));
+  if (archive_ != nullptr) zip_discard(zip_of(archive_));
 }
 
 std::uint64_t NpzFile::bytes(std::size_t array) const {
   zip_stat_t status;
-  if (zip_stat_index(handle(archive_), entries_[array], 0, &status) != 0 || (status.valid & ZIP_STAT_SIZE) == 0)
+  if (zip_stat_index(zip_of(archive_), entries_[array], 0, &status) != 0 || (status.valid & ZIP_STAT_SIZE) == 0)
     refuse(array, "its size is not known");
   return status.size;
 }
 
 void NpzFile::extract(std::size_t array, const std::function<void(std::span<const char>)>& sink) const {
-  const std::unique_ptr<zip_file_t, CloseEntry> entry(zip_fopen_index(handle(archive_), entries_[array], 0));
-  if (entry == nullptr) refuse(array, zip_strerror(handle(archive_)));
+  const std::unique_ptr<zip_file_t, CloseEntry> entry(zip_fopen_index(zip_of(archive_), entries_[array], 0));
+  if (entry == nullptr) refuse(array, zip_strerror(zip_of(archive_)));
   std::vector<char> piece(kPieceBytes);
   for (;;) {
     const zip_int64_t count = zip_fread(entry.get(), piece.data(), piece.size());

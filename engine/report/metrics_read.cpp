@@ -8,9 +8,6 @@
 #include "gradloom/inspect.hpp"
 
 namespace gradloom {
-
-using Json = nlohmann::ordered_json;
-
 std::string LoggedLine::kind() const {
   const auto found = json.is_object() ? json.find("kind") : json.end();
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
@@ -27,7 +24,7 @@ std::vector<LoggedLine> read_metrics(const std::string& path) {
   std::vector<LoggedLine> lines;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.push_back({lines.size() + 1, Json::parse(text.substr(0, end), nullptr, false)});
+    lines.push_back({lines.size() + 1, nlohmann::ordered_json::parse(text.substr(0, end), nullptr, false)});
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
