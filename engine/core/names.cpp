@@ -14,15 +14,19 @@ using Table = std::array<std::pair<Enum, std::string_view>, N>;
 
 template <>
 struct Names<Activation> {
-  static constexpr Table<Activation, 9> kTable = {{{Activation::kLinear, "linear"},
-                                                   {Activation::kSigmoid, "sigmoid"},
-                                                   {Activation::kTanh, "tanh"},
-                                                   {Activation::kRelu, "relu"},
-                                                   {Activation::kLeakyRelu, "leaky-relu"},
-                                                   {Activation::kElu, "elu"},
-                                                   {Activation::kGelu, "gelu"},
-                                                   {Activation::kSilu, "silu"},
-                                                   {Activation::kSoftplus, "softplus"}}};
+  static constexpr Table<Activation, 13> kTable = {{{Activation::kLinear, "linear"},
+                                                    {Activation::kSigmoid, "sigmoid"},
+                                                    {Activation::kTanh, "tanh"},
+                                                    {Activation::kRelu, "relu"},
+                                                    {Activation::kLeakyRelu, "leaky-relu"},
+                                                    {Activation::kElu, "elu"},
+                                                    {Activation::kGelu, "gelu"},
+                                                    {Activation::kSilu, "silu"},
+                                                    {Activation::kSoftplus, "softplus"},
+                                                    {Activation::kSelu, "selu"},
+                                                    {Activation::kMish, "mish"},
+                                                    {Activation::kHardswish, "hardswish"},
+                                                    {Activation::kSoftsign, "softsign"}}};
 };
 
 template <>

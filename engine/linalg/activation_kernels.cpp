@@ -143,7 +143,9 @@ const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
 
 bool has_fused_multiply_add() { return std::string_view(instruction_set()).starts_with("AVX"); }
 
-bool needs_preactivation(Activation f) { return f == Activation::kGelu || f == Activation::kSilu; }
+bool needs_preactivation(Activation f) {  // those that are not monotone
+  return f == Activation::kGelu || f == Activation::kSilu || f == Activation::kMish || f == Activation::kHardswish;
+}
 
 template <>
 void add_bias_and_activate(Activation f, MatrixView<float> z, const float* bias, MatrixView<float> a) {

@@ -26,13 +26,20 @@ struct Distribution {
   }
 };
 
-bool saturates(Activation f) { return f == Activation::kSigmoid || f == Activation::kTanh; }
+bool saturates(Activation f) {
+  return f == Activation::kSigmoid || f == Activation::kTanh || f == Activation::kSoftsign;
+}
+
+/// What `auto` stands for. selu keeps means and deviations of what goes through it with weights of this deviation.
+Initializer resolved(Initializer init, Activation f) {
+  return init == Initializer::kAuto && f == Activation::kSelu ? Initializer::kLecunNormal : init;
+}
 
 Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
   using Kind = Distribution::Kind;
   const auto fan_in = static_cast<double>(layer.inputs);
   const auto fan_sum = static_cast<double>(layer.inputs + layer.units);
-  switch (init) {
+  switch (resolved(init, layer.activation)) {
     case Initializer::kXavierUniform:
       return {Kind::kUniform, std::sqrt(6 / fan_sum)};
     case Initializer::kXavierNormal:
@@ -54,6 +61,7 @@ Distribution weight_distribution(Initializer init, const LayerLayout& layer) {
 }
 
 Distribution bias_distribution(Initializer init, const LayerLayout& layer) {
+  init = resolved(init, layer.activation);
   if (init == Initializer::kNormal || (init == Initializer::kAuto && !saturates(layer.activation)))
     return weight_distribution(init, layer);
   return {};

@@ -10,7 +10,21 @@ namespace gradloom {
 
 /// Element-wise functions after a layer, with PyTorch's definitions and default parameters
 /// (leaky-relu slope 0.01, elu alpha 1, gelu exact (erf), softplus beta 1 threshold 20).
-enum class Activation { kLinear, kSigmoid, kTanh, kRelu, kLeakyRelu, kElu, kGelu, kSilu, kSoftplus };
+enum class Activation {
+  kLinear,
+  kSigmoid,
+  kTanh,
+  kRelu,
+  kLeakyRelu,
+  kElu,
+  kGelu,
+  kSilu,
+  kSoftplus,
+  kSelu,
+  kMish,
+  kHardswish,
+  kSoftsign
+};
 
 /// Losses, means over rows and outputs as PyTorch's MSELoss, L1Loss, HuberLoss (delta 1), BCEWithLogitsLoss,
 /// CrossEntropyLoss (mean over rows; targets are class indices).

@@ -64,6 +64,14 @@ T naive_value(Activation f, T z) {
       return z / (1 + std::exp(-z));
     case Activation::kSoftplus:
       return z > 20 ? z : std::log1p(std::exp(z));
+    case Activation::kSelu:
+      return static_cast<T>(1.0507009873554805) * (z > 0 ? z : static_cast<T>(1.6732632423543773) * std::expm1(z));
+    case Activation::kMish:
+      return z * std::tanh(std::log1p(std::exp(z)));
+    case Activation::kHardswish:
+      return z * std::clamp<T>(z + 3, 0, 6) / 6;
+    case Activation::kSoftsign:
+      return z / (1 + std::abs(z));
   }
   return 0;
 }
@@ -203,7 +211,7 @@ void multiply(State& state, Product product, std::size_t rows, std::size_t input
 }
 
 void register_activations() {
-  for (int i = 0; i <= static_cast<int>(Activation::kSoftplus); ++i) {
+  for (int i = 0; i <= static_cast<int>(Activation::kSoftsign); ++i) {
     const auto f = static_cast<Activation>(i);
     const auto name = [f](const char* kernel, Shape s) {
       return std::string(kernel) + "/" + std::string(to_string(f)) + "/" + text(s);

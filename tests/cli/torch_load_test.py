@@ -18,7 +18,8 @@ except ImportError:
     torch = None
 
 ACTIVATIONS = {"linear": "Identity", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU", "leaky-relu": "LeakyReLU",
-               "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "softplus": "Softplus"}
+               "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "softplus": "Softplus",
+               "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign"}
 
 
 def load(path):

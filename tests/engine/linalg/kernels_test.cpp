@@ -16,11 +16,14 @@ using namespace gradloom;
 
 namespace {
 
-constexpr Activation kActivations[] = {Activation::kLinear, Activation::kSigmoid,   Activation::kTanh,
-                                       Activation::kRelu,   Activation::kLeakyRelu, Activation::kElu,
-                                       Activation::kGelu,   Activation::kSilu,      Activation::kSoftplus};
+constexpr Activation kActivations[] = {
+    Activation::kLinear, Activation::kSigmoid,   Activation::kTanh,    Activation::kRelu,     Activation::kLeakyRelu,
+    Activation::kElu,    Activation::kGelu,      Activation::kSilu,    Activation::kSoftplus, Activation::kSelu,
+    Activation::kMish,   Activation::kHardswish, Activation::kSoftsign};
 
 using Wide = long double;
+
+constexpr Wide kSeluScale = 1.0507009873554804934193349852946L, kSeluAlpha = 1.6732632423543772848170429916717L;
 
 /// PyTorch's definitions; long double makes their cancellations harmless at float and double precision.
 Wide value_reference(Activation f, Wide z) {
@@ -43,6 +46,14 @@ Wide value_reference(Activation f, Wide z) {
       return z / (1 + std::exp(-z));
     case Activation::kSoftplus:
       return z > 20 ? z : std::log1p(std::exp(z));
+    case Activation::kSelu:
+      return kSeluScale * (z > 0 ? z : kSeluAlpha * std::expm1(z));
+    case Activation::kMish:
+      return z * std::tanh(std::log1p(std::exp(z)));
+    case Activation::kHardswish:
+      return z * std::clamp<Wide>(z + 3, 0, 6) / 6;
+    case Activation::kSoftsign:
+      return z / (1 + std::abs(z));
   }
   return 0;
 }
@@ -68,6 +79,16 @@ Wide slope_reference(Activation f, Wide z) {
       return s * (1 + z / (1 + std::exp(z)));
     case Activation::kSoftplus:
       return z > 20 ? 1 : s;
+    case Activation::kSelu:
+      return kSeluScale * (z > 0 ? 1 : kSeluAlpha * std::exp(z));
+    case Activation::kMish: {
+      const Wide t = std::tanh(std::log1p(std::exp(z)));
+      return t + z * s / std::pow(std::cosh(std::log1p(std::exp(z))), 2.0L);
+    }
+    case Activation::kHardswish:
+      return z < -3 ? 0 : z > 3 ? 1 : z / 3 + 0.5L;
+    case Activation::kSoftsign:
+      return 1 / ((1 + std::abs(z)) * (1 + std::abs(z)));
   }
   return 0;
 }
@@ -82,7 +103,19 @@ Wide ulps(T got, Wide reference) {
 }
 
 /// What kernels.hpp says of the values.
-Wide stated_ulps(Activation f) { return f == Activation::kGelu ? 6 : f == Activation::kSilu ? 3 : 2; }
+Wide stated_ulps(Activation f) {
+  switch (f) {
+    case Activation::kGelu:
+      return 6;
+    case Activation::kSelu:
+    case Activation::kMish:
+      return 4;
+    case Activation::kSilu:
+      return 3;
+    default:
+      return 2;
+  }
+}
 
 /// Both signs: dense where networks live, and powers of two down to tiny and up to `largest`.
 template <class T>
@@ -173,7 +206,7 @@ TEMPLATE_TEST_CASE("activations take extreme numbers to their limits, and keep N
       CHECK(std::isnan(of(f, kNan)));
       CHECK(std::isnan(activate<T>(f, std::vector<T>(37, kNan))[36]));
       CHECK(std::isfinite(of(f, -kMax)));
-      CHECK(std::isfinite(of(f, kMax)));
+      CHECK(std::isfinite(of(f, f == Activation::kSelu ? kMax / 2 : kMax)));  // selu's slope is over 1
       CHECK(std::isfinite(slope(f, -1000)));
       CHECK(std::isfinite(slope(f, 1000)));
     }
@@ -188,7 +221,16 @@ TEMPLATE_TEST_CASE("activations take extreme numbers to their limits, and keep N
       CHECK(of(Activation::kSoftplus, -z) == 0);
       CHECK(of(Activation::kGelu, z) == z);
       CHECK(of(Activation::kSilu, z) == z);
+      CHECK(of(Activation::kMish, z) == z);
+      CHECK(of(Activation::kHardswish, z) == z);
+      CHECK(of(Activation::kHardswish, -z) == 0);
+      CHECK(std::abs(of(Activation::kSoftsign, z) - 1) < 2e-3);
+      CHECK(of(Activation::kSoftsign, -z) == -of(Activation::kSoftsign, z));
     }
+    CHECK(of(Activation::kSoftsign, kInf) == 1);
+    CHECK(of(Activation::kSelu, kInf) == kInf);
+    CHECK(of(Activation::kSelu, -kInf) == of(Activation::kSelu, -1000));
+    CHECK(of(Activation::kMish, -1000) == 0);
     CHECK(of(Activation::kSilu, -1000) == 0);
     CHECK(of(Activation::kGelu, -1000) == 0);
     CHECK(slope(Activation::kGelu, -kMax) == 0);

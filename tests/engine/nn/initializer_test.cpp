@@ -58,7 +58,11 @@ TEST_CASE("initial weights have the spread that their authors give", "[nn]") {
                             {Initializer::kAuto, Activation::kElu, torch, true},
                             {Initializer::kAuto, Activation::kGelu, torch, true},
                             {Initializer::kAuto, Activation::kSilu, torch, true},
-                            {Initializer::kAuto, Activation::kSoftplus, torch, true}};
+                            {Initializer::kAuto, Activation::kSoftplus, torch, true},
+                            {Initializer::kAuto, Activation::kMish, torch, true},
+                            {Initializer::kAuto, Activation::kHardswish, torch, true},
+                            {Initializer::kAuto, Activation::kSoftsign, xavier, true},
+                            {Initializer::kAuto, Activation::kSelu, std::sqrt(1.0 / kInputs), false}};
   const double n = kInputs * kUnits;
   for (const auto& [init, activation, deviation, uniform] : table) {
     INFO(to_string(init) << " before " << to_string(activation));

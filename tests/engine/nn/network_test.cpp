@@ -89,7 +89,8 @@ double gradient_error(Problem& problem) {
 TEST_CASE("gradients agree with central differences for every activation and loss", "[nn]") {
   const auto activation =
       GENERATE(Activation::kLinear, Activation::kSigmoid, Activation::kTanh, Activation::kRelu, Activation::kLeakyRelu,
-               Activation::kElu, Activation::kGelu, Activation::kSilu, Activation::kSoftplus);
+               Activation::kElu, Activation::kGelu, Activation::kSilu, Activation::kSoftplus, Activation::kSelu,
+               Activation::kMish, Activation::kHardswish, Activation::kSoftsign);
   const auto loss =
       GENERATE(Loss::kMse, Loss::kMae, Loss::kHuber, Loss::kBinaryCrossEntropy, Loss::kCategoricalCrossEntropy);
   INFO(to_string(activation) << " " << to_string(loss));

@@ -420,8 +420,9 @@ struct SmallStep {
 
 TEST_CASE("a step follows the gradient of the loss, with dropout that of the network that its masks leave",
           "[train][threads]") {
-  const auto activation = GENERATE(Activation::kLinear, Activation::kTanh, Activation::kRelu, Activation::kElu,
-                                   Activation::kGelu, Activation::kSilu, Activation::kSoftplus);
+  const auto activation =
+      GENERATE(Activation::kLinear, Activation::kTanh, Activation::kRelu, Activation::kElu, Activation::kGelu,
+               Activation::kSilu, Activation::kSoftplus, Activation::kMish, Activation::kSoftsign);
   const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
   const bool drop = GENERATE(false, true);
   if (drop && way.passes == Passes::kNarrow) return;
