@@ -182,6 +182,19 @@ std::vector<BestEpoch> read_best(const Reader& in) {
   return best;
 }
 
+std::optional<PlateauState> read_plateau(const Reader& in) {
+  if (!in.file.double_attribute(paths::kProgress, "plateau_best")) return std::nullopt;  // of other schedules
+  PlateauState plateau;
+  plateau.best = in.number(paths::kProgress, "plateau_best");
+  plateau.bad_epochs = in.whole(paths::kProgress, "plateau_bad_epochs");
+  plateau.cooldown_left = in.whole(paths::kProgress, "plateau_cooldown_left");
+  plateau.scale = in.number(paths::kProgress, "plateau_scale");
+  in.require(!std::isnan(plateau.best), paths::kProgress, "has NaN as its plateau_best");
+  in.require(plateau.scale > 0 && plateau.scale <= 1, paths::kProgress,
+             fmt::format("has a plateau_scale of {}", plateau.scale));
+  return plateau;
+}
+
 Progress read_progress(const Reader& in) {
   const auto whole = [&](const char* name) { return in.whole(paths::kProgress, name); };
   const auto number = [&](const char* name) { return in.number(paths::kProgress, name); };
@@ -204,6 +217,7 @@ Progress read_progress(const Reader& in) {
   progress.patience_used = whole("patience_used");
   progress.rollbacks = optional("rollbacks");  // older files have none
   progress.learning_rate = number("learning_rate");
+  progress.plateau = read_plateau(in);
   return progress;
 }
 

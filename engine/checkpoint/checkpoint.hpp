@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "engine/data/prepare.hpp"
 #include "engine/data/stream_window.hpp"
 #include "engine/nn/layout.hpp"
+#include "engine/optim/plateau.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
 
@@ -38,6 +40,7 @@ struct Progress {
   std::uint64_t patience_used = 0;  ///< epochs since it last improved by min-delta
   std::uint64_t rollbacks = 0;      ///< times that the run went back after a divergence; each halves the learning rate
   double learning_rate = 0;         ///< schedule state: the rate of the last step
+  std::optional<PlateauState> plateau;  ///< schedule state, once schedule.type = plateau has looked at an epoch
 };
 
 /// Everything that a checkpoint file holds, in the run's precision.

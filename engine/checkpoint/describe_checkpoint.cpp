@@ -28,16 +28,22 @@ Json layers_of(const ParameterLayout& layout) {
 Json progress_of(const Progress& p) {
   Json best = Json::array();
   for (const BestEpoch& b : p.best) best.push_back({{"score", b.score}, {"epoch", b.epoch}, {"step", b.step}});
-  return {{"step", p.step},
-          {"epoch", p.epoch},
-          {"epoch_step", p.epoch_step},
-          {"seed", p.seed},
-          {"samples_seen", p.samples_seen},
-          {"training_rows", p.training_rows},
-          {"learning_rate", p.learning_rate},
-          {"patience_score", p.patience_score},
-          {"patience_used", p.patience_used},
-          {"best", best}};
+  Json progress = {{"step", p.step},
+                   {"epoch", p.epoch},
+                   {"epoch_step", p.epoch_step},
+                   {"seed", p.seed},
+                   {"samples_seen", p.samples_seen},
+                   {"training_rows", p.training_rows},
+                   {"learning_rate", p.learning_rate},
+                   {"patience_score", p.patience_score},
+                   {"patience_used", p.patience_used},
+                   {"best", best}};
+  if (p.plateau)
+    progress["plateau"] = {{"best", p.plateau->best},
+                           {"bad_epochs", p.plateau->bad_epochs},
+                           {"cooldown_left", p.plateau->cooldown_left},
+                           {"scale", p.plateau->scale}};
+  return progress;
 }
 
 // Attributes are few and known; what another version wrote beside them is left out.
@@ -90,6 +96,10 @@ std::string progress_text(const Json& p) {
                   p["step"].get<std::uint64_t>(), p["epoch"].get<std::uint64_t>(), p["epoch_step"].get<std::uint64_t>(),
                   p["samples_seen"].get<std::uint64_t>(), p["training_rows"].get<std::uint64_t>());
   text += fmt::format("seed: {}; learning rate: {}\n", p["seed"].get<std::uint64_t>(), p["learning_rate"].dump());
+  if (p.contains("plateau"))
+    text += fmt::format("plateau: best {}, {} bad epochs, {} of cooldown left, learning rate x {}\n",
+                        p["plateau"]["best"].dump(), p["plateau"]["bad_epochs"].dump(),
+                        p["plateau"]["cooldown_left"].dump(), p["plateau"]["scale"].dump());
   for (const Json& b : p["best"])
     text += fmt::format("best: {} in epoch {}, step {}\n", b["score"].dump(), b["epoch"].dump(), b["step"].dump());
   return text;

@@ -72,6 +72,12 @@ void write_progress(h5::File& file, const Progress& progress) {
   attribute("patience_used", progress.patience_used);
   attribute("rollbacks", progress.rollbacks);
   attribute("learning_rate", progress.learning_rate);
+  if (progress.plateau) {
+    attribute("plateau_best", progress.plateau->best);
+    attribute("plateau_bad_epochs", progress.plateau->bad_epochs);
+    attribute("plateau_cooldown_left", progress.plateau->cooldown_left);
+    attribute("plateau_scale", progress.plateau->scale);
+  }
   write_best(file, progress.best);
 }
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <sstream>
 
 #include "engine/config/option_kinds.hpp"
 
@@ -10,16 +9,14 @@ namespace {
 constexpr double kLeast = 1e-100, kMost = 1e100;
 
 std::optional<std::vector<double>> parse_list(const std::string& text) {
+  const auto words = split_list(text);
+  if (!words) return std::nullopt;
   std::vector<double> weights;
-  std::istringstream list(text);
-  for (std::string word; std::getline(list, word, ',');) {
-    const std::size_t first = word.find_first_not_of(' ');
-    if (first == std::string::npos) return std::nullopt;
-    const std::optional<double> weight = parse_real(word.substr(first, word.find_last_not_of(' ') + 1 - first));
+  for (const std::string& word : *words) {
+    const std::optional<double> weight = parse_real(word);
     if (!weight || *weight < kLeast || *weight > kMost) return std::nullopt;
     weights.push_back(*weight);
   }
-  if (weights.empty() || text.ends_with(',')) return std::nullopt;
   return weights;
 }
 

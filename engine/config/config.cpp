@@ -148,7 +148,7 @@ std::string config_help() {
   const Config defaults;
   const std::string keys = by_section([&](const Option& option) {
     const std::string value = option.key == "run.dir" ? "runs/<config name>" : join(option.format(defaults));
-    return fmt::format("  {:<16} {}\n  {:<16} {}; {}\n", option.name(), option.effect, "",
+    return fmt::format("  {:<18} {}\n  {:<18} {}; {}\n", option.name(), option.effect, "",
                        option.example.empty() ? "default " + value : "required, such as " + option.example,
                        option.allowed);
   });

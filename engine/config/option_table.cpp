@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/config/option_kinds.hpp"
+#include "engine/config/schedule_keys.hpp"
 
 /// Maps a Config, constant or not, to one of its members.
 #define GRADLOOM_MEMBER(path) ([](auto& config) -> auto& { return (config.path); })
@@ -158,6 +159,7 @@ void add_optimizer(Rows& rows) {
                                              GRADLOOM_MEMBER(schedule.type)));
   rows.push_back(integer_option({"schedule.warmup-steps", "Steps over which the learning rate rises from 0.", kFree},
                                 {0}, GRADLOOM_MEMBER(schedule.warmup_steps)));
+  for (const ScheduleKey& key : schedule_keys()) rows.push_back(key.option);
 }
 
 void add_checkpoint(Rows& rows) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/config/option_table.hpp"
+#include "engine/config/schedule_keys.hpp"
 #include "engine/config/values.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/errors.hpp"
@@ -76,6 +77,37 @@ void check_optimizer(const Config& config) {
     refuse(config, "optimizer.nesterov", "needs optimizer.momentum > 0");
 }
 
+// Also where the value is what `auto` would give: it would do nothing.
+void check_schedule_keys(const Config& config) {
+  const ScheduleType type = config.schedule.type;
+  for (const auto& [option, used_by] : schedule_keys()) {
+    if (std::ranges::find(used_by, type) != used_by.end() || value_text(config, option.key) == "auto") continue;
+    refuse(config, option.key,
+           fmt::format("schedule.type = {} does not use it, {} does; set one of the two, or this to auto",
+                       to_string(type), type_names(used_by, " or ")));
+  }
+}
+
+void check_schedule(const Config& config) {
+  check_schedule_keys(config);
+  const auto& schedule = config.schedule;
+  if (schedule.type == ScheduleType::kPlateau && schedule.unit == ScheduleUnit::kStep)
+    refuse(config, "schedule.unit", "plateau looks at the values of epochs; set it to epoch, or leave it out");
+  if (schedule.period && schedule.length)
+    refuse(config, "schedule.length", "with schedule.period there is no end to it; set one of the two");
+  if (schedule.period_factor && !schedule.period) refuse(config, "schedule.period-factor", "needs schedule.period");
+  if (schedule.three_phase.value_or(false) && schedule.rise_fraction.value_or(0) > 0.5)
+    refuse(config, "schedule.rise-fraction",
+           "schedule.three-phase = true falls as long as it rises, so this must be at most 0.5");
+  if (schedule.threshold_mode.value_or(ThresholdMode::kRelative) == ThresholdMode::kRelative &&
+      schedule.threshold.value_or(0) >= 1)
+    refuse(config, "schedule.threshold",
+           "is a share of the best value, so it must be below 1; or set schedule.threshold-mode = absolute");
+  if (schedule.min_learning_rate.value_or(0) > config.optimizer.learning_rate)
+    refuse(config, "schedule.min-learning-rate",
+           fmt::format("is above optimizer.learning-rate = {}", format_real(config.optimizer.learning_rate)));
+}
+
 // Where a run goes back to may not hang on the clock, or on when somebody stopped it: the result would.
 void check_rollback(const Config& config) {
   if (config.train.on_divergence == OnDivergence::kRollback && !config.checkpoint.every_steps &&
@@ -96,6 +128,12 @@ void check_validation(const Config& config) {
     refuse(config, "early-stopping.patience",
            fmt::format("{} needs validation rows: set data.valid or data.valid-fraction, or monitor train_loss",
                        to_string(monitor)));
+  if (from_files && config.schedule.type == ScheduleType::kPlateau && monitors_validation(monitor) && !held_out &&
+      config.data.valid.empty())
+    refuse(config, "schedule.type",
+           fmt::format("follows {}, which needs validation rows: set data.valid or data.valid-fraction, or monitor "
+                       "train_loss",
+                       to_string(monitor)));
   const bool classifies = is_classification(config.train.loss);
   if (monitor == Monitor::kValidAccuracy && !classifies)
     refuse(config, "early-stopping.monitor", fmt::format("{} has no accuracy", to_string(config.train.loss)));
@@ -115,6 +153,7 @@ void validate(const Config& config) {
   check_loss(config);
   check_class_weights(config);
   check_optimizer(config);
+  check_schedule(config);
   check_rollback(config);
   check_validation(config);
 }

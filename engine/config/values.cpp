@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <utility>
 
 #include "gradloom/config.hpp"
@@ -79,6 +80,18 @@ std::optional<bool> parse_boolean(std::string_view text) {
 
 std::string join(const std::vector<std::string>& words, std::string_view separator) {
   return fmt::format("{}", fmt::join(words, separator));
+}
+
+std::optional<std::vector<std::string>> split_list(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream list(text);
+  for (std::string word; std::getline(list, word, ',');) {
+    const std::size_t first = word.find_first_not_of(' ');
+    if (first == std::string::npos) return std::nullopt;
+    words.push_back(word.substr(first, word.find_last_not_of(' ') + 1 - first));
+  }
+  if (words.empty() || text.ends_with(',')) return std::nullopt;
+  return words;
 }
 
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {

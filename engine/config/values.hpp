@@ -25,6 +25,9 @@ std::optional<bool> parse_boolean(std::string_view text);
 /// "a, b, c".
 std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
 
+/// The words between commas, without spaces around them; nothing where one is empty.
+std::optional<std::vector<std::string>> split_list(const std::string& text);
+
 /// " (did you mean NAME?)" where one of `known` is near, else nothing.
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& known);
 

@@ -76,7 +76,30 @@ struct Names<OptimizerType> {
 
 template <>
 struct Names<ScheduleType> {
-  static constexpr Table<ScheduleType, 1> kTable = {{{ScheduleType::kConstant, "constant"}}};
+  static constexpr Table<ScheduleType, 8> kTable = {{{ScheduleType::kConstant, "constant"},
+                                                     {ScheduleType::kStep, "step"},
+                                                     {ScheduleType::kMultistep, "multistep"},
+                                                     {ScheduleType::kExponential, "exponential"},
+                                                     {ScheduleType::kCosine, "cosine"},
+                                                     {ScheduleType::kPolynomial, "polynomial"},
+                                                     {ScheduleType::kOneCycle, "one-cycle"},
+                                                     {ScheduleType::kPlateau, "plateau"}}};
+};
+
+template <>
+struct Names<ScheduleUnit> {
+  static constexpr Table<ScheduleUnit, 2> kTable = {{{ScheduleUnit::kStep, "step"}, {ScheduleUnit::kEpoch, "epoch"}}};
+};
+
+template <>
+struct Names<Anneal> {
+  static constexpr Table<Anneal, 2> kTable = {{{Anneal::kCosine, "cosine"}, {Anneal::kLinear, "linear"}}};
+};
+
+template <>
+struct Names<ThresholdMode> {
+  static constexpr Table<ThresholdMode, 2> kTable = {
+      {{ThresholdMode::kRelative, "relative"}, {ThresholdMode::kAbsolute, "absolute"}}};
 };
 
 template <>
@@ -123,6 +146,9 @@ std::string_view to_string(Standardize value) { return name_of(value); }
 std::string_view to_string(Shuffle value) { return name_of(value); }
 std::string_view to_string(OptimizerType value) { return name_of(value); }
 std::string_view to_string(ScheduleType value) { return name_of(value); }
+std::string_view to_string(ScheduleUnit value) { return name_of(value); }
+std::string_view to_string(Anneal value) { return name_of(value); }
+std::string_view to_string(ThresholdMode value) { return name_of(value); }
 std::string_view to_string(Monitor value) { return name_of(value); }
 std::string_view to_string(Products value) { return name_of(value); }
 std::string_view to_string(OnError value) { return name_of(value); }
@@ -153,6 +179,9 @@ GRADLOOM_INSTANTIATE(Standardize);
 GRADLOOM_INSTANTIATE(Shuffle);
 GRADLOOM_INSTANTIATE(OptimizerType);
 GRADLOOM_INSTANTIATE(ScheduleType);
+GRADLOOM_INSTANTIATE(ScheduleUnit);
+GRADLOOM_INSTANTIATE(Anneal);
+GRADLOOM_INSTANTIATE(ThresholdMode);
 GRADLOOM_INSTANTIATE(Monitor);
 GRADLOOM_INSTANTIATE(Products);
 GRADLOOM_INSTANTIATE(OnError);

@@ -13,13 +13,6 @@ std::unique_ptr<Optimizer<T>> make_optimizer(const Config::Optimizer& options) {
   return nullptr;  // unreachable: the switch covers the enumeration
 }
 
-double learning_rate_at(const Config& config, std::uint64_t step) {
-  const double rate = config.optimizer.learning_rate;
-  const auto warmup = config.schedule.warmup_steps;
-  if (step >= warmup) return rate;
-  return rate * static_cast<double>(step) / static_cast<double>(warmup);
-}
-
 template std::unique_ptr<Optimizer<float>> make_optimizer(const Config::Optimizer&);
 template std::unique_ptr<Optimizer<double>> make_optimizer(const Config::Optimizer&);
 

@@ -38,7 +38,4 @@ class Optimizer {
 template <class T>
 std::unique_ptr<Optimizer<T>> make_optimizer(const Config::Optimizer& options);
 
-/// The learning rate of a step (counted from 1): linear warm-up over the first `warmup_steps`, then the schedule.
-double learning_rate_at(const Config& config, std::uint64_t step);
-
 }  // namespace gradloom

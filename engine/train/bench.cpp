@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/optim/schedule.hpp"
 #include "engine/train/divergence.hpp"
 #include "engine/train/initial_state.hpp"
 #include "engine/train/run_data.hpp"
@@ -122,6 +123,7 @@ class StepBench {
   Arena& arena_;
   const Network<T> network_;
   const std::unique_ptr<Optimizer<T>> optimizer_;
+  const Schedule schedule_;
 
   TrainingState<T> state_;
   StepGraph<T> step_;
@@ -144,6 +146,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
       arena_(arena),
       network_(data.layout(config)),
       optimizer_(make_optimizer<T>(config.optimizer)),
+      schedule_(config, run_length(config, data.training.rows())),
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
       step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
@@ -164,7 +167,7 @@ const Minibatch<T>& StepBench<T>::next() {
 template <class T>
 void StepBench<T>::take_step() {
   const std::uint64_t step = ++steps_taken_;
-  step_.run(minibatch_.x, minibatch_.y, {learning_rate_at(config_, step), step},
+  step_.run(minibatch_.x, minibatch_.y, {schedule_.rate(step), step},
             {config_.train.seed, minibatch_.epoch, minibatch_.numbers}, minibatch_.weights);
   if (const int layer = step_.diverged_layer(); layer >= 0)
     throw DivergenceError(fmt::format(

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "engine/checkpoint/checkpoint.hpp"
+#include "engine/optim/schedule.hpp"
 #include "engine/train/checkpoint_writer.hpp"
 #include "engine/train/evaluator.hpp"
 #include "engine/train/initial_state.hpp"
@@ -81,6 +82,18 @@ void require_same_environment(const Checkpoint<T>& checkpoint, const std::string
   observer.on_warning(what);
 }
 
+// A schedule that ends with the run has another curve where the run ends elsewhere.
+void tell_changed_curve(const Config& before, const Config& now, std::uint64_t training_rows, std::uint64_t step,
+                        TrainingObserver& observer) {
+  const RunLength length = run_length(now, training_rows), length_before = run_length(before, training_rows);
+  const char* key = Schedule(now, length).run_length_key();
+  if (key == nullptr || length.steps == length_before.steps || before.schedule.type != now.schedule.type) return;
+  observer.on_warning(
+      fmt::format("schedule.type = {}: the run was {} steps long at the checkpoint and is {} now; from step {} on the "
+                  "learning rate follows that curve, unless {} is set",
+                  to_string(now.schedule.type), length_before.steps, length.steps, step + 1, key));
+}
+
 // The test set is judged with the parameters that a user would deploy: the best ones where there are any.
 template <class T>
 Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const std::string& best, Arena& arena) {
@@ -145,6 +158,8 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   if (checkpoint) {
     from = {*resume_point, checkpoint->progress.step, checkpoint->progress.rollbacks};
     require_same_environment(*checkpoint, *resume_point, config, observers);
+    tell_changed_curve(parse_config(checkpoint->config, *resume_point + ": /config"), config, data.training.rows(),
+                       from->step, observers);
   }
 
   std::optional<AlignedBuffer<T>> initial;  // read before there are threads: a file is opened by a process of its own

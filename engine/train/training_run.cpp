@@ -63,7 +63,8 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       signals_(signals),
       network_(data.layout(config)),
       optimizer_(make_optimizer<T>(config.optimizer)),
-      steps_per_epoch_((data.training.rows() + config.train.batch_size - 1) / config.train.batch_size),
+      length_(run_length(config, data.training.rows())),
+      schedule_(config, length_),
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
       step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
@@ -93,6 +94,7 @@ void TrainingRun<T>::adopt(Checkpoint<T> checkpoint, const std::string& name) {
   }
   state_.parameters = std::move(checkpoint.parameters);
   progress_ = checkpoint.progress;
+  if (config_.schedule.type != ScheduleType::kPlateau) progress_.plateau.reset();
 }
 
 template <class T>
@@ -125,8 +127,8 @@ StartReport TrainingRun<T>::start_report() const {
   report.training_rows = data_.training.rows();
   report.validation_rows = data_.validation ? data_.validation->rows() : 0;
   report.parameters = network_.layout().parameter_count();
-  report.steps_per_epoch = steps_per_epoch_;
-  report.total_steps = total_steps();
+  report.steps_per_epoch = length_.steps_per_epoch;
+  report.total_steps = length_.steps;
   report.step = progress_.step;
   report.features = network_.layout().inputs();
   report.outputs = network_.layout().outputs();
@@ -134,12 +136,6 @@ StartReport TrainingRun<T>::start_report() const {
   report.shard_rows = step_.plan().shard_rows;
   report.threads = arena_.threads();
   return report;
-}
-
-template <class T>
-std::uint64_t TrainingRun<T>::total_steps() const {
-  const std::uint64_t most = config_.train.max_steps.value_or(std::numeric_limits<std::uint64_t>::max());
-  return config_.train.epochs > most / steps_per_epoch_ ? most : config_.train.epochs * steps_per_epoch_;
 }
 
 template <class T>
@@ -151,7 +147,7 @@ template <class T>
 std::uint64_t TrainingRun<T>::log_every() const {
   constexpr std::uint64_t kLinesAnEpoch = 20;
   if (config_.train.log_every > 0) return config_.train.log_every;
-  return (steps_per_epoch_ + kLinesAnEpoch - 1) / kLinesAnEpoch;
+  return (length_.steps_per_epoch + kLinesAnEpoch - 1) / kLinesAnEpoch;
 }
 
 template <class T>
@@ -239,7 +235,8 @@ double TrainingRun<T>::learning_rate_factor() const {
 template <class T>
 UpdateContext TrainingRun<T>::next_update() const {
   const std::uint64_t step = progress_.step + 1;
-  return {learning_rate_at(config_, step) * learning_rate_factor(), step};
+  const double plateau_scale = progress_.plateau ? progress_.plateau->scale : 1;
+  return {schedule_.rate(step, plateau_scale) * learning_rate_factor(), step};
 }
 
 // False where the step produced NaN or Inf, and the run has gone back to where it goes on from.
@@ -343,8 +340,10 @@ bool TrainingRun<T>::finish_epoch() {
   static_cast<StepReport&>(report) = {
       progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
   report.valid = valid;
-  if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss)
+  if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss) {
     report.best = rank_epoch(monitored(report)) == 0;
+    follow_score(monitored(report));
+  }
   report.elapsed_seconds = elapsed_seconds();
   observer_.on_epoch(report);
   return true;
@@ -381,6 +380,15 @@ std::size_t TrainingRun<T>::rank_epoch(double score) {
   best_unsaved_ = rank == 0;
   ranked_unsaved_ = rank < config_.checkpoint.keep_best;
   return rank;
+}
+
+// Enters the epoch's score into the plateau schedule. Epochs within the warm-up do not count.
+template <class T>
+void TrainingRun<T>::follow_score(double score) {
+  if (config_.schedule.type != ScheduleType::kPlateau || progress_.step <= config_.schedule.warmup_steps) return;
+  const bool score_rises = rises(config_.early_stopping.monitor);
+  if (!progress_.plateau) progress_.plateau = plateau_start(score_rises);
+  enter_score(*progress_.plateau, score, score_rises, config_);
 }
 
 template <class T>

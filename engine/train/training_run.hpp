@@ -9,6 +9,7 @@
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/data/feed.hpp"
+#include "engine/optim/schedule.hpp"
 #include "engine/train/run_data.hpp"
 #include "engine/train/snapshot.hpp"
 #include "engine/train/step_graph.hpp"
@@ -61,13 +62,12 @@ class TrainingRun {
   };
 
   void require_same_run(const Checkpoint<T>& checkpoint, const std::string& name) const;
-  [[nodiscard]] std::uint64_t total_steps() const;
   [[nodiscard]] std::optional<std::string> reason_to_end() const;
   [[nodiscard]] std::uint64_t log_every() const;
 
   void adopt(Checkpoint<T> checkpoint, const std::string& name);
   void start_feed();
-  [[nodiscard]] bool is_between_epochs() const { return progress_.epoch_step == steps_per_epoch_; }
+  [[nodiscard]] bool is_between_epochs() const { return progress_.epoch_step == length_.steps_per_epoch; }
   template <class Read>
   auto reading(const Read& read);
   Minibatch<T> next_minibatch();
@@ -79,6 +79,7 @@ class TrainingRun {
   /// False where a signal ended the validation: the epoch is finished at the resume.
   bool finish_epoch();
   std::size_t rank_epoch(double score);
+  void follow_score(double score);
   /// Runs `work` with the meters stopped.
   template <class Work>
   void off_the_clock(const Work& work);
@@ -96,7 +97,8 @@ class TrainingRun {
   const RunSignals signals_;
   const Network<T> network_;
   const std::unique_ptr<Optimizer<T>> optimizer_;
-  const std::uint64_t steps_per_epoch_;
+  const RunLength length_;
+  const Schedule schedule_;
 
   TrainingState<T> state_;
   StepGraph<T> step_;

@@ -81,6 +81,26 @@ struct Config {
   struct Schedule {
     ScheduleType type = ScheduleType::kConstant;
     std::uint64_t warmup_steps = 0;
+    // Where they have no value, schedule.cpp chooses one; keys of other types have none.
+    std::optional<ScheduleUnit> unit;  ///< of all counts below, by plateau always epochs
+    std::optional<std::uint64_t> length;
+    std::optional<std::uint64_t> step_size;
+    std::vector<std::uint64_t> milestones;  ///< rising; empty: no value
+    std::optional<double> gamma;
+    std::optional<std::uint64_t> period;
+    std::optional<std::uint64_t> period_factor;
+    std::optional<double> power;
+    std::optional<double> rise_fraction;
+    std::optional<double> initial_divisor;
+    std::optional<double> final_divisor;
+    std::optional<Anneal> anneal;
+    std::optional<bool> three_phase;
+    std::optional<double> factor;
+    std::optional<std::uint64_t> patience;
+    std::optional<double> threshold;
+    std::optional<ThresholdMode> threshold_mode;
+    std::optional<std::uint64_t> cooldown;
+    std::optional<double> min_learning_rate;
   } schedule;
 
   struct Checkpoint {

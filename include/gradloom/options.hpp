@@ -38,7 +38,15 @@ enum class Standardize { kNone, kFeatures, kTargets, kBoth };
 /// the set (the same as all mixed where the set fits in memory); or as they stand.
 enum class Shuffle { kFull, kWindow, kNone };
 enum class OptimizerType { kSgd };
-enum class ScheduleType { kConstant };
+/// How the learning rate changes, as PyTorch's StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR and, with a
+/// period, CosineAnnealingWarmRestarts, PolynomialLR, OneCycleLR and ReduceLROnPlateau.
+enum class ScheduleType { kConstant, kStep, kMultistep, kExponential, kCosine, kPolynomial, kOneCycle, kPlateau };
+/// What a schedule counts.
+enum class ScheduleUnit { kStep, kEpoch };
+/// The way from one learning rate to another in a one-cycle schedule: half a cosine, or a straight line.
+enum class Anneal { kCosine, kLinear };
+/// What the threshold of a plateau schedule is: a share of the best value, or a difference to it.
+enum class ThresholdMode { kRelative, kAbsolute };
 /// What early stopping and the best checkpoint look at. Losses and errors fall, accuracy and R² rise.
 enum class Monitor { kValidLoss, kValidAccuracy, kValidRmse, kValidMae, kValidR2, kTrainLoss };
 
@@ -69,6 +77,9 @@ std::string_view to_string(Standardize);
 std::string_view to_string(Shuffle);
 std::string_view to_string(OptimizerType);
 std::string_view to_string(ScheduleType);
+std::string_view to_string(ScheduleUnit);
+std::string_view to_string(Anneal);
+std::string_view to_string(ThresholdMode);
 std::string_view to_string(Monitor);
 std::string_view to_string(Products);
 std::string_view to_string(OnError);

@@ -43,6 +43,7 @@ Checkpoint<T> sample_checkpoint() {
   c.progress.patience_score = 0.25;
   c.progress.patience_used = 1;
   c.progress.learning_rate = 0.01;
+  c.progress.plateau = PlateauState{0.25, 4, 1, 0.1};
   c.standardization = {{1, 2}, {3, 0.1}, {-4}, {5}};
   c.feature_names = {"höhe", "width"};
   c.config = "[train]\nloss = mse\n";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -92,6 +93,29 @@ TEST_CASE("every field of the progress comes back", "[checkpoint]") {
   CHECK(b.patience_score == a.patience_score);
   CHECK(b.patience_used == a.patience_used);
   CHECK(b.learning_rate == a.learning_rate);
+  CHECK(b.plateau == PlateauState{0.25, 4, 1, 0.1});
+}
+
+TEST_CASE("the state of a plateau comes back, and takes no place where there is none", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  auto written = sample_checkpoint<float>();
+  const auto error = [&] {
+    write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+    return testing::message_of<CheckpointError>([&] { read_checkpoint<float>(folder / "c.h5"); });
+  };
+  written.progress.plateau.reset();
+  CHECK(error() == "(nothing was thrown)");
+  CHECK_FALSE(read_checkpoint<float>(folder / "c.h5").progress.plateau);
+  CHECK_FALSE(h5::File::open(folder / "c.h5").double_attribute("/progress", "plateau_best"));
+  written.progress.plateau = PlateauState{-std::numeric_limits<double>::infinity(), 3, 2, 0.01};
+  CHECK(error() == "(nothing was thrown)");
+  CHECK(read_checkpoint<float>(folder / "c.h5").progress.plateau == written.progress.plateau);
+  written.progress.plateau->scale = 0;
+  CHECK(error().find("/progress has a plateau_scale of 0") != std::string::npos);
+  written.progress.plateau->scale = std::nan("");
+  CHECK(error().find("plateau_scale") != std::string::npos);
+  written.progress.plateau = PlateauState{std::nan(""), 0, 0, 1};
+  CHECK(error().find("plateau_best") != std::string::npos);
 }
 
 TEST_CASE("where rows count alike, their weight is their number, and takes no place", "[checkpoint]") {

@@ -95,6 +95,8 @@ TEST_CASE("one bit of each attribute is found and named", "[compare]") {
        [](auto& c) { flip_last_bit(c.progress.seed); }},
       {"/progress attribute epoch_loss_sum: 0.1 against 0.10000000000000002",
        [](auto& c) { c.progress.epoch_loss_sum = std::nextafter(c.progress.epoch_loss_sum, 1); }},
+      {"/progress attribute plateau_scale: 0.1 against 0.01", [](auto& c) { c.progress.plateau->scale = 0.01; }},
+      {"/progress attribute plateau_bad_epochs: 4 against 5", [](auto& c) { ++c.progress.plateau->bad_epochs; }},
       {"/model attribute loss: 'mse' against 'mae'", [](auto& c) { c.loss = Loss::kMae; }},
       {"/model attribute feature_names element 1: 'width' against 'widts'",
        [](auto& c) { c.feature_names[1] = "widts"; }},

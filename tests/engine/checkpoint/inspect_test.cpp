@@ -64,6 +64,20 @@ TEST_CASE("a checkpoint is described", "[inspect]") {
   CHECK_NOTHROW(verify(folder / "c.h5"));
 }
 
+TEST_CASE("the schedule state of a plateau is described", "[inspect]") {
+  const testing::TemporaryFolder folder;
+  auto written = sample_checkpoint<float>();
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  CHECK(Json::parse(inspect(folder / "c.h5", true))["progress"]["plateau"] ==
+        Json({{"best", 0.25}, {"bad_epochs", 4}, {"cooldown_left", 1}, {"scale", 0.1}}));
+  CHECK(inspect(folder / "c.h5", false)
+            .find("plateau: best 0.25, 4 bad epochs, 1 of cooldown left, learning rate x 0.1\n") != std::string::npos);
+  written.progress.plateau.reset();
+  write_bytes(folder / "none.h5", encode_checkpoint(view_of(written)));
+  CHECK_FALSE(Json::parse(inspect(folder / "none.h5", true))["progress"].contains("plateau"));
+  CHECK(inspect(folder / "none.h5", false).find("plateau") == std::string::npos);
+}
+
 TEST_CASE("a data set is described with its statistics", "[inspect]") {
   const testing::TemporaryFolder folder;
   write_data(folder / "d.h5", 4, true);

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "engine/config/schedule_keys.hpp"
 #include "engine/core/random.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
@@ -242,6 +245,85 @@ TEST_CASE("Rules between keys name the line of the key", "[config]") {
              Contains("data.standardize = both") && Contains("labels"));
   CHECK_THAT(message_of(classes + "layer = 3 linear\n[early-stopping]\nmonitor = valid_rmse\n"),
              Contains("metric of regression"));
+}
+
+TEST_CASE("A key that the schedule does not use is refused where it is set", "[config]") {
+  const auto message = [](const std::string& lines) { return message_of(kMinimal + "[schedule]\n" + lines); };
+  CHECK_THAT(message("type = cosine\nstep-size = 3\n"),
+             Contains("c.ini:10: schedule.step-size = 3: schedule.type = cosine does not use it, step does"));
+  CHECK_THAT(message("min-learning-rate = 0\n"), Contains("constant does not use it, cosine or polynomial or plateau"));
+  const std::string defaults = resolved_text(Config{});
+  const std::map<std::string, std::string> values = {{"unit", "epoch"},
+                                                     {"milestones", "3,9"},
+                                                     {"anneal", "linear"},
+                                                     {"three-phase", "true"},
+                                                     {"threshold-mode", "absolute"},
+                                                     {"gamma", "0.5"},
+                                                     {"factor", "0.5"},
+                                                     {"rise-fraction", "0.5"},
+                                                     {"threshold", "0.5"},
+                                                     {"min-learning-rate", "0.001"}};
+  std::size_t keys = 0;
+  for (const ScheduleKey& key : schedule_keys()) {
+    const std::string name = key.option.name();
+    const auto value = values.find(name);
+    const std::string line = name + " = " + (value != values.end() ? value->second : "2") + "\n";
+    const std::string others = name == "period-factor" ? "period = 7\n" : "";
+    for (const std::string& type : enum_names<ScheduleType>()) {
+      CAPTURE(type, line);
+      const bool used = std::ranges::count(key.used_by, *from_string<ScheduleType>(type)) > 0;
+      const std::string rest = used ? others : "";
+      const std::string text = "type = " + type + "\n" + line + rest + "[data]\nvalid = v.h5\n";
+      CHECK(message(text).empty() == used);
+      CHECK(message("type = " + type + "\n" + name + " = auto\n[data]\nvalid = v.h5\n").empty());
+    }
+    CHECK_THAT(defaults, Contains("\n" + name + " = auto "));
+    ++keys;
+  }
+  CHECK(keys == 19);
+}
+
+TEST_CASE("Rules between the keys of a schedule", "[config]") {
+  const auto message = [](const std::string& lines) { return message_of(kMinimal + "[schedule]\n" + lines); };
+  CHECK_THAT(message("type = plateau\n"), Contains("c.ini:9: schedule.type = plateau: follows valid_loss"));
+  CHECK(message("type = plateau\n[early-stopping]\nmonitor = train_loss\n").empty());
+  CHECK(message("type = plateau\n[data]\nvalid-fraction = 0.1\n").empty());
+  CHECK_THAT(message("type = plateau\nunit = step\n[data]\nvalid = v.h5\n"), Contains("c.ini:10: schedule.unit"));
+  CHECK_THAT(message("type = plateau\nthreshold = 1\n[data]\nvalid = v.h5\n"), Contains("must be below 1"));
+  CHECK(message("type = plateau\nthreshold = 1\nthreshold-mode = absolute\n[data]\nvalid = v.h5\n").empty());
+  CHECK_THAT(message("type = cosine\nperiod = 4\nlength = 9\n"), Contains("c.ini:11: schedule.length = 9"));
+  CHECK_THAT(message("type = cosine\nperiod-factor = 2\n"), Contains("c.ini:10") && Contains("schedule.period"));
+  CHECK_THAT(message("type = one-cycle\nthree-phase = true\nrise-fraction = 0.6\n"), Contains("at most 0.5"));
+  CHECK_THAT(message("type = polynomial\nmin-learning-rate = 0.02\n"),
+             Contains("above optimizer.learning-rate = 0.01"));
+  for (const char* wrong : {"milestones = 3,3", "milestones = 0", "milestones = 3,", "milestones = ,",
+                            "milestones =", "milestones = 4,2", "milestones = 1.5", "milestones = -1"})
+    CHECK_THAT(message(std::string("type = multistep\n") + wrong + "\n"), Contains("auto, or rising integers >= 1"));
+  CHECK(parse_config(kMinimal + "[schedule]\ntype = multistep\nmilestones = 3, 10,11\n", "c.ini").schedule.milestones ==
+        std::vector<std::uint64_t>{3, 10, 11});
+  CHECK_THAT(message("type = exponential\ngamma = 1.5\n"), Contains("must be auto, or a number > 0 and <= 1"));
+  CHECK_THAT(message("type = one-cycle\nanneal = cos\n"), Contains("must be auto, or one of cosine, linear"));
+  CHECK_THAT(message("type = cosin\n"), Contains("did you mean cosine?"));
+}
+
+TEST_CASE("A schedule survives the resolved text", "[config]") {
+  const std::string text = kMinimal +
+                           "[schedule]\ntype = one-cycle\nunit = epoch\nlength = 18446744073709551615\n"
+                           "rise-fraction = 0.1\ninitial-divisor = 3\nfinal-divisor = 7\nanneal = linear\n"
+                           "three-phase = false\n";
+  const Config config = parse_config(text, "c.ini");
+  const Config::Schedule again = parse_config(resolved_text(config), "resolved").schedule;
+  CHECK(again.type == ScheduleType::kOneCycle);
+  CHECK(again.unit == ScheduleUnit::kEpoch);
+  CHECK(again.length == std::numeric_limits<std::uint64_t>::max());
+  CHECK(again.rise_fraction == 0.1);
+  CHECK(again.initial_divisor == 3);
+  CHECK(again.final_divisor == 7);
+  CHECK(again.anneal == Anneal::kLinear);
+  CHECK(again.three_phase == false);
+  CHECK_FALSE(again.gamma);
+  const Config other = parse_config(kMinimal + "[schedule]\ntype = step\n", "c.ini");
+  CHECK_NOTHROW(require_resumable(config, other));  // what is still to come may take another schedule
 }
 
 TEST_CASE("Configs built in code meet the same ranges", "[config]") {

@@ -83,14 +83,3 @@ TEST_CASE("an update that is not finite is reported", "[optim]") {
   g[17] = std::numeric_limits<float>::infinity();
   CHECK_FALSE(sgd.update({0.1, 2}, w.data(), g.data(), {}, 20));
 }
-
-TEST_CASE("the learning rate warms up linearly, then stays", "[optim]") {
-  Config config;
-  config.optimizer.learning_rate = 0.4;
-  CHECK(learning_rate_at(config, 1) == 0.4);
-  config.schedule.warmup_steps = 4;
-  CHECK(learning_rate_at(config, 1) == Approx(0.1));
-  CHECK(learning_rate_at(config, 3) == Approx(0.3));
-  CHECK(learning_rate_at(config, 4) == 0.4);
-  CHECK(learning_rate_at(config, 1000) == 0.4);
-}

@@ -40,6 +40,17 @@ Config config_with_dropout() {
   return config;
 }
 
+Config config_with_plateau() {
+  Config config = config_of_test();
+  config.optimizer.learning_rate = 0.2;  // rough enough that scores rise and fall
+  config.train.epochs = 8;
+  config.schedule.type = ScheduleType::kPlateau;
+  config.schedule.patience = 0;
+  config.schedule.threshold = 0.1;
+  config.schedule.cooldown = 1;
+  return config;
+}
+
 bool same_bits(const AlignedBuffer<float>& a, const AlignedBuffer<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -72,6 +83,7 @@ void require_same(const Snapshot& a, const Snapshot& b) {
   REQUIRE(p.patience_score == q.patience_score);
   REQUIRE(p.patience_used == q.patience_used);
   REQUIRE(p.learning_rate == q.learning_rate);
+  REQUIRE(p.plateau == q.plateau);
   REQUIRE(p.best.size() == q.best.size());
   for (std::size_t i = 0; i < p.best.size(); ++i) {
     REQUIRE(p.best[i].score == q.best[i].score);
@@ -113,7 +125,7 @@ TEST_CASE("a run has the same bits after every step for any number of threads", 
 }
 
 TEST_CASE("a run resumed at any step goes on with the same bits", "[train][threads]") {
-  const Config config = GENERATE(config_of_test(), config_with_dropout());
+  const Config config = GENERATE(config_of_test(), config_with_dropout(), config_with_plateau());
   const Album whole = run(config, 1);
   for (const auto& [step, page] : whole.pages) {
     const Album rest = run(config, 1 + step % 3, &page);
@@ -178,6 +190,37 @@ TEST_CASE("limits, warm-up and averages of a run", "[train][threads]") {
   const Album nothing = run(config, 2);
   REQUIRE(nothing.pages.size() == 1);
   CHECK(nothing.pages.count(0) == 1);
+}
+
+TEST_CASE("on a plateau the next epoch takes smaller steps", "[train][threads]") {
+  Config config = config_with_plateau();
+  config.schedule.warmup_steps = 9;  // just the first epoch's, which does not count
+  Watch watch;
+  const Album album = run(config, 2, nullptr, &watch);
+  REQUIRE(album.pages.at(9).progress.epoch == 1);
+  CHECK_FALSE(album.pages.at(9).progress.plateau);
+  PlateauState state = plateau_start(false);
+  std::size_t falls = 0;
+  for (std::size_t e = 1; e < 8; ++e) {
+    CHECK(watch.epochs[e].learning_rate == 0.2 * state.scale);
+    const double before = state.scale;
+    enter_score(state, watch.epochs[e].valid->loss, false, config);
+    falls += state.scale < before ? 1 : 0;
+    CHECK(album.pages.at(watch.epochs[e].step).progress.plateau == state);
+  }
+  CHECK(falls >= 2);
+}
+
+TEST_CASE("another schedule forgets the plateau", "[train][threads]") {
+  const Album album = run(config_with_plateau(), 1);
+  const Snapshot& page = album.pages.rbegin()->second;
+  REQUIRE(page.progress.plateau);
+  CHECK(page.progress.plateau->scale < 1);
+  Config config = config_of_test();
+  config.train.epochs = 9;
+  const Progress rest = run(config, 1, &page).pages.rbegin()->second.progress;
+  CHECK_FALSE(rest.plateau);
+  CHECK(rest.learning_rate == 0.05);
 }
 
 TEST_CASE("early stopping ends a run that no longer improves", "[train][threads]") {
