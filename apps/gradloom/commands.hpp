@@ -25,6 +25,7 @@ Command bench_command();
 Command verify_command();
 Command verify_resume_command();
 Command check_command();
+Command schedule_command();
 
 /// All of them, in the order of the help.
 const std::vector<Command>& commands();

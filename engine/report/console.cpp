@@ -21,14 +21,6 @@ void write_text(std::FILE* out, const std::string& text) {
 
 using Clock = std::chrono::steady_clock;
 
-std::size_t width_of(std::FILE* terminal) {
-  winsize size{};
-  if (::ioctl(::fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  const char* columns = std::getenv("COLUMNS");
-  const long value = columns ? std::strtol(columns, nullptr, 10) : 0;
-  return value > 0 && value < 10'000 ? static_cast<std::size_t>(value) : 80;
-}
-
 /// Lines at their own pace: the first, then none before `gap` has passed since the last one.
 class Pace {
  public:
@@ -107,7 +99,7 @@ class BarConsole final : public TrainingObserver {
     const double rows_per_step =
         static_cast<double>(start_.training_rows) / static_cast<double>(start_.steps_per_epoch);
     const double left = static_cast<double>(start_.total_steps - std::min(step.step, start_.total_steps));
-    return bar_text(start_, step, steps_per_second * rows_per_step, left / steps_per_second, width_of(out_));
+    return bar_text(start_, step, steps_per_second * rows_per_step, left / steps_per_second, terminal_width(out_));
   }
 
   void above_bar(const std::string& line) {
@@ -129,6 +121,14 @@ class BarConsole final : public TrainingObserver {
 
 }  // namespace
 
+std::size_t terminal_width(std::FILE* terminal) {
+  winsize size{};
+  if (::ioctl(::fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* columns = std::getenv("COLUMNS");
+  const long value = columns ? std::strtol(columns, nullptr, 10) : 0;
+  return value > 0 && value < 10'000 ? static_cast<std::size_t>(value) : 80;
+}
+
 WorkBar::WorkBar(std::FILE* out) : out_(out) {}
 
 WorkBar::~WorkBar() {
@@ -148,7 +148,7 @@ void WorkBar::show(const WorkProgress& progress) {
   drawn_ = now;
   const double seconds = std::chrono::duration<double>(now - began_).count();
   const double rate = static_cast<double>(progress.done - first_done_) / seconds;
-  write_text(out_, "\r" + work_text(progress, rate, width_of(out_)) + "\x1b[K");
+  write_text(out_, "\r" + work_text(progress, rate, terminal_width(out_)) + "\x1b[K");
 }
 
 std::unique_ptr<TrainingObserver> make_console_observer(std::FILE* out, bool is_terminal) {

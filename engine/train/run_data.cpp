@@ -203,6 +203,15 @@ Dataset<T> read_rows(const StreamedSet<T>& set) {
   return data;
 }
 
+// Of `rows` rows, `held_out` are for validation.
+void require_both_parts(const std::string& name, double fraction, std::uint64_t rows, std::uint64_t held_out) {
+  if (held_out > 0 && held_out < rows) return;
+  throw DataError(fmt::format(
+      "{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a file of its own with "
+      "data.valid",
+      name, fraction, rows, held_out == 0 ? "to validate on" : "to train on"));
+}
+
 // The rows that data.valid-fraction holds out of a training set that is streamed.
 template <class T>
 RunSet<T> open_held_out(const Config& config, const DataSource& source, std::uint64_t memory,
@@ -211,11 +220,7 @@ RunSet<T> open_held_out(const Config& config, const DataSource& source, std::uin
   set->keep_held_out_rows(config.train.seed, config.data.valid_fraction);
   const SourceShape& shape = set->shape();
   const std::uint64_t rows = set->kept().count();
-  if (rows == 0 || rows == shape.rows)
-    throw DataError(fmt::format(
-        "{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a "
-        "file of its own with data.valid",
-        source_name(source), config.data.valid_fraction, shape.rows, rows == 0 ? "to validate on" : "to train on"));
+  require_both_parts(source_name(source), config.data.valid_fraction, shape.rows, rows);
   if (bytes_in_memory({rows, shape.features, shape.outputs, shape.weighted}, sizeof(T)) <= memory)
     return read_rows(*set);
   return RunSet<T>(std::move(set));
@@ -361,6 +366,21 @@ RunData<T> load_run_data(const Config& config, const LoadOptions& options) {
   if (streamed) return load_streamed<T>(config, training, std::move(validation), std::move(test_set), left, options);
   return prepare_run_data<T>(config, read_dataset<T>(training.source, memory), std::move(validation),
                              std::move(test_set));
+}
+
+std::uint64_t count_training_rows(const Config& config, std::optional<std::uint64_t> rows) {
+  std::string name = config.data.train;
+  if (!rows) {
+    const DataSource source = source_of(config, "data.train", config.data.train);
+    rows = source_shape(source).rows;
+    name = source_name(source);
+  }
+  const double fraction = config.data.valid_fraction;
+  if (fraction == 0) return *rows;
+  std::uint64_t held_out = 0;
+  for (std::uint64_t row = 0; row < *rows; ++row) held_out += is_held_out(config.train.seed, fraction, row) ? 1 : 0;
+  require_both_parts(name, fraction, *rows, held_out);
+  return *rows - held_out;
 }
 
 template <class T>

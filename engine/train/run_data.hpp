@@ -61,6 +61,10 @@ struct LoadOptions {
 template <class T>
 RunData<T> load_run_data(const Config& config, const LoadOptions& options = {});
 
+/// Rows that load_run_data() would train on, by the files' headers and the hold-out alone; no row is read. Of a set of
+/// `rows` rows where they are given: then no file is looked at. Throws what load_run_data() would find up to there.
+std::uint64_t count_training_rows(const Config& config, std::optional<std::uint64_t> rows = std::nullopt);
+
 /// The minibatches of the training rows, from a step of an epoch on.
 template <class T>
 std::unique_ptr<MinibatchFeed<T>> make_feed(const RunSet<T>& training, const FeedOptions& options);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -15,6 +16,9 @@ namespace gradloom {
 /// ten times a second; elsewhere a plain line for each epoch (at most ten a second) and, where an epoch takes long, for
 /// a logged step every other second. `out` must outlive the observer.
 std::unique_ptr<TrainingObserver> make_console_observer(std::FILE* out, bool is_terminal);
+
+/// Columns of a terminal: its own word, else COLUMNS of the environment, else 80.
+std::size_t terminal_width(std::FILE* terminal);
 
 /// A bar for the passes of an import or a repack, for their options' on_progress: redrawn ten times a second.
 class WorkBar {

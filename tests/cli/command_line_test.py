@@ -7,7 +7,7 @@ import unittest
 from support import PROGRAM, CliTest
 
 COMMANDS = ["train", "evaluate", "predict", "import", "generate", "inspect", "bench", "verify", "check",
-            "verify-resume"]
+            "verify-resume", "repack", "schedule"]
 
 
 class CommandLine(CliTest):
