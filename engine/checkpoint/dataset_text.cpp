@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/checkpoint/description.hpp"
+#include "engine/core/shown_text.hpp"
 
 namespace gradloom {
 namespace {
@@ -11,27 +12,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostShown = 24;  // columns, or classes
-constexpr std::size_t kLongestName = 32;
-
-// What files say may hold anything: a line of text stays one.
-std::string in_one_line(std::string text) {
-  for (char& byte : text)
-    if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F) byte = '?';
-  return text;
-}
-
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }  // in UTF-8
-
-std::string shortened(const std::string& name) {
-  std::size_t characters = 0;
-  for (std::size_t i = 0; i < name.size(); ++i)
-    if (!continues_character(name[i]) && ++characters > kLongestName) return in_one_line(name.substr(0, i)) + "...";
-  return in_one_line(name);
-}
-
-std::size_t width_of(const std::string& text) {
-  return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
-}
 
 std::string number_text(const Json& number) {
   if (number.is_null()) return "-";
