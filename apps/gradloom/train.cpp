@@ -50,10 +50,7 @@ class QuietObserver final : public gradloom::TrainingObserver {
 
 void print_test(const gradloom::Metrics& test) {
   std::string text = fmt::format("test: loss {:.6g}", test.loss);
-  if (test.accuracy) text += fmt::format("  accuracy {:.6g}", *test.accuracy);
-  if (test.rmse) text += fmt::format("  rmse {:.6g}", *test.rmse);
-  if (test.mae) text += fmt::format("  mae {:.6g}", *test.mae);
-  if (test.r2) text += fmt::format("  r2 {:.6g}", *test.r2);
+  for (const auto& [metric, value] : test.values) text += fmt::format("  {} {:.6g}", to_string(metric), value);
   std::fputs((text + "\n").c_str(), stdout);
 }
 

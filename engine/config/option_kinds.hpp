@@ -200,6 +200,12 @@ Option text_or_none(OptionFacts facts, const std::string& allowed, Member member
 /// `UNITS ACTIVATION [dropout=P]`, appended to the layers.
 Option layer_option(OptionFacts facts);
 
+/// `auto`, or names of metrics separated by blanks or commas.
+Option metrics_option(OptionFacts facts);
+
+/// What early-stopping.monitor looks at.
+Option monitor_option(OptionFacts facts);
+
 /// `none`, `balanced`, or numbers separated by commas.
 Option class_weights_option(OptionFacts facts);
 

@@ -105,6 +105,12 @@ void add_train(Rows& rows) {
        "What a row of each class counts in loss and gradient, times its own weight; balanced is rows / (classes * rows "
        "of the class), of the training rows. For categorical-cross-entropy, and binary-cross-entropy with one output "
        "(a number for 0, then for 1). Accuracy counts all classes alike."}));
+  rows.push_back(metrics_option(
+      {"train.metrics",
+       "What validation and test rows are judged by, beside the loss, and logged as valid_NAME; auto is accuracy, or "
+       "rmse, mae and r2. With a parameter: top_K, classes that count as right; calibration_error_B, bins; pinball_Q, "
+       "quantile.",
+       kFree}));
   rows.push_back(integer_option({"train.epochs", "Stop after so many epochs; 0 writes the initial checkpoint.", kFree},
                                 {0}, GRADLOOM_MEMBER(train.epochs)));
   rows.push_back(or_none(GRADLOOM_MEMBER(train.max_steps), max_steps));
@@ -193,8 +199,9 @@ void add_early_stopping(Rows& rows) {
   rows.push_back(real_option({"early-stopping.min-delta", "Least change that counts as an improvement.", kFree},
                              kNotNegative, GRADLOOM_MEMBER(early_stopping.min_delta)));
   // Fixed: the scores in a checkpoint are of the value that was monitored then.
-  rows.push_back(choice_option<Monitor>({"early-stopping.monitor", "The value that decides which epoch is best."},
-                                        GRADLOOM_MEMBER(early_stopping.monitor)));
+  rows.push_back(monitor_option({"early-stopping.monitor",
+                                 "The value that decides which epoch is best: the least loss or error, the most of "
+                                 "what is to rise. A metric is logged too, though train.metrics may not name it."}));
 }
 
 Rows make_table() {

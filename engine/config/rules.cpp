@@ -115,7 +115,17 @@ void check_rollback(const Config& config) {
     refuse(config, "train.on-divergence", "needs checkpoint.every-steps or checkpoint.every-epochs to go back to");
 }
 
-bool monitors_validation(Monitor monitor) { return monitor != Monitor::kTrainLoss; }
+void check_metrics(const Config& config) {
+  const std::size_t outputs = config.model.layers.back().units;
+  const auto require = [&](const char* key, const Metric& metric) {
+    const std::string reason = why_absent(metric, config.train.loss, outputs);
+    if (reason.empty()) return;
+    refuse(config, key, fmt::format("{} has no {}: {}", to_string(config.train.loss), to_string(metric), reason));
+  };
+  for (const Metric& metric : config.train.metrics) require("train.metrics", metric);
+  const Monitor& monitor = config.early_stopping.monitor;
+  if (monitor.of == Monitor::Of::kValidMetric) require("early-stopping.monitor", monitor.metric);
+}
 
 void check_validation(const Config& config) {
   const auto& [patience, min_delta, monitor] = config.early_stopping;
@@ -124,25 +134,16 @@ void check_validation(const Config& config) {
     refuse(config, "data.valid-fraction", "data.valid names validation rows already; set one of the two");
   // A config without data.train is used with data in memory, whose validation rows the config does not know.
   const bool from_files = !config.data.train.empty();
-  if (from_files && patience && monitors_validation(monitor) && !held_out && config.data.valid.empty())
+  if (from_files && patience && monitor.of != Monitor::Of::kTrainLoss && !held_out && config.data.valid.empty())
     refuse(config, "early-stopping.patience",
            fmt::format("{} needs validation rows: set data.valid or data.valid-fraction, or monitor train_loss",
                        to_string(monitor)));
-  if (from_files && config.schedule.type == ScheduleType::kPlateau && monitors_validation(monitor) && !held_out &&
-      config.data.valid.empty())
+  if (from_files && config.schedule.type == ScheduleType::kPlateau && monitor.of != Monitor::Of::kTrainLoss &&
+      !held_out && config.data.valid.empty())
     refuse(config, "schedule.type",
            fmt::format("follows {}, which needs validation rows: set data.valid or data.valid-fraction, or monitor "
                        "train_loss",
                        to_string(monitor)));
-  const bool classifies = is_classification(config.train.loss);
-  if (monitor == Monitor::kValidAccuracy && !classifies)
-    refuse(config, "early-stopping.monitor", fmt::format("{} has no accuracy", to_string(config.train.loss)));
-  const bool of_regression =
-      monitor == Monitor::kValidRmse || monitor == Monitor::kValidMae || monitor == Monitor::kValidR2;
-  if (of_regression && classifies)
-    refuse(config, "early-stopping.monitor",
-           fmt::format("{} is a metric of regression; with {} use valid_loss or valid_accuracy", to_string(monitor),
-                       to_string(config.train.loss)));
 }
 
 }  // namespace
@@ -156,6 +157,7 @@ void validate(const Config& config) {
   check_schedule(config);
   check_rollback(config);
   check_validation(config);
+  check_metrics(config);
 }
 
 void require_resumable(const Config& checkpointed, const Config& now) {

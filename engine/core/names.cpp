@@ -103,16 +103,6 @@ struct Names<ThresholdMode> {
 };
 
 template <>
-struct Names<Monitor> {
-  static constexpr Table<Monitor, 6> kTable = {{{Monitor::kValidLoss, "valid_loss"},
-                                                {Monitor::kValidAccuracy, "valid_accuracy"},
-                                                {Monitor::kValidRmse, "valid_rmse"},
-                                                {Monitor::kValidMae, "valid_mae"},
-                                                {Monitor::kValidR2, "valid_r2"},
-                                                {Monitor::kTrainLoss, "train_loss"}}};
-};
-
-template <>
 struct Names<Products> {
   static constexpr Table<Products, 3> kTable = {
       {{Products::kAuto, "auto"}, {Products::kPanels, "panels"}, {Products::kBlas, "blas"}}};
@@ -149,7 +139,6 @@ std::string_view to_string(ScheduleType value) { return name_of(value); }
 std::string_view to_string(ScheduleUnit value) { return name_of(value); }
 std::string_view to_string(Anneal value) { return name_of(value); }
 std::string_view to_string(ThresholdMode value) { return name_of(value); }
-std::string_view to_string(Monitor value) { return name_of(value); }
 std::string_view to_string(Products value) { return name_of(value); }
 std::string_view to_string(OnError value) { return name_of(value); }
 std::string_view to_string(OnDivergence value) { return name_of(value); }
@@ -182,7 +171,6 @@ GRADLOOM_INSTANTIATE(ScheduleType);
 GRADLOOM_INSTANTIATE(ScheduleUnit);
 GRADLOOM_INSTANTIATE(Anneal);
 GRADLOOM_INSTANTIATE(ThresholdMode);
-GRADLOOM_INSTANTIATE(Monitor);
 GRADLOOM_INSTANTIATE(Products);
 GRADLOOM_INSTANTIATE(OnError);
 GRADLOOM_INSTANTIATE(OnDivergence);

@@ -8,15 +8,10 @@
 namespace gradloom {
 namespace {
 
-std::string metrics_text(const Metrics& metrics) {
+std::string valid_text(const Metrics& metrics) {
   std::string text = fmt::format("  valid loss {}", short_number(metrics.loss));
-  const auto add = [&text](const char* name, const std::optional<double>& value) {
-    if (value) text += fmt::format("  {} {}", name, short_number(*value));
-  };
-  add("accuracy", metrics.accuracy);
-  add("rmse", metrics.rmse);
-  add("mae", metrics.mae);
-  add("r2", metrics.r2);
+  for (const auto& [metric, value] : metrics.values)
+    text += fmt::format("  {} {}", to_string(metric), short_number(value));
   return text;
 }
 
@@ -85,7 +80,7 @@ std::string step_text(const StartReport& start, const StepReport& step) {
 
 std::string epoch_text(const StartReport& start, const EpochReport& epoch) {
   return fmt::format("epoch {}/{}  step {}  train loss {}{}  {} samples/s  {}{}", epoch.epoch, total_epochs(start),
-                     epoch.step, short_number(epoch.train_loss), epoch.valid ? metrics_text(*epoch.valid) : "",
+                     epoch.step, short_number(epoch.train_loss), epoch.valid ? valid_text(*epoch.valid) : "",
                      short_count(epoch.samples_per_second), short_duration(epoch.elapsed_seconds),
                      epoch.best ? "  best" : "");
 }

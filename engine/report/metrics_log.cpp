@@ -58,10 +58,7 @@ Json step_fields(const char* kind, const StepReport& report) {
 
 void add_metrics(Json& json, const std::string& prefix, const Metrics& metrics) {
   json[prefix + "_loss"] = metrics.loss;
-  if (metrics.accuracy) json[prefix + "_accuracy"] = *metrics.accuracy;
-  if (metrics.rmse) json[prefix + "_rmse"] = *metrics.rmse;
-  if (metrics.mae) json[prefix + "_mae"] = *metrics.mae;
-  if (metrics.r2) json[prefix + "_r2"] = *metrics.r2;
+  for (const auto& [metric, value] : metrics.values) json[prefix + "_" + to_string(metric)] = value;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 
@@ -47,6 +48,38 @@ void require_own_file(const std::string& output, const std::string& checkpoint, 
       throw ConfigError(fmt::format("--output {}: would replace {}; choose another name", output, input));
 }
 
+std::uint64_t memory_of(const EvaluationOptions& options) {
+  return options.memory != 0 ? options.memory : memory_limit(Config{});
+}
+
+// All metrics that the model has, then those that its run was judged by with other parameters.
+std::vector<Metric> metrics_of(Loss loss, std::size_t outputs, const Config& config) {
+  std::vector<Metric> metrics = all_metrics(loss, outputs);
+  for (const Metric& metric : judged_by(config))
+    if (why_absent(metric, loss, outputs).empty() && std::find(metrics.begin(), metrics.end(), metric) == metrics.end())
+      metrics.push_back(metric);
+  return metrics;
+}
+
+template <class T>
+MetricPlan plan_for(const State<T>& model, const std::string& checkpoint, const EvaluationOptions& options) {
+  const Loss loss = model.objective.loss;
+  const std::size_t outputs = model.network.layout().outputs();
+  const std::uint64_t score_bytes = memory_of(options) / kScoreShare;
+  if (!options.metrics)
+    return {metrics_of(loss, outputs, config_of(model.config, checkpoint)), is_classification(loss), score_bytes};
+  for (const Metric& metric : *options.metrics)
+    if (const std::string reason = why_absent(metric, loss, outputs); !reason.empty())
+      throw ConfigError(
+          fmt::format("--metrics {}: the model in {} has no such metric: {}", to_string(metric), checkpoint, reason));
+  return {*options.metrics, false, score_bytes};
+}
+
+void name_classes(Metrics& metrics, const std::vector<std::string>& names) {
+  for (std::size_t c = 0; c < metrics.classes.size(); ++c)
+    metrics.classes[c].name = names.size() == metrics.classes.size() ? names[c] : fmt::format("{}", c);
+}
+
 // The data for the model, standardized: in memory, or streamed where they do not fit.
 template <class T>
 RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const std::string& data, bool with_targets,
@@ -60,7 +93,7 @@ RunSet<T> open_for(const State<T>& model, const std::string& checkpoint, const s
   source.external = external_of(config);
   const SourceShape shape = source_shape(source);
   check_shape<T>(model, source, shape, checkpoint);
-  const std::uint64_t memory = options.memory != 0 ? options.memory : memory_limit(Config{});
+  const std::uint64_t memory = memory_of(options);
   const std::size_t outputs = model.network.layout().outputs();
   RunSet<T> set;
   if (bytes_in_memory(shape, sizeof(T)) <= memory) {
@@ -85,8 +118,12 @@ Metrics evaluate_as(const std::string& checkpoint, const std::string& data, cons
                     Arena& arena) {
   const Model<T> model = Model<T>::load(checkpoint);
   const State<T>& state = model.state();
+  const MetricPlan plan = plan_for<T>(state, checkpoint, options);
   const RunSet<T> set = open_for<T>(state, checkpoint, data, true, options);
-  return evaluate_set<T>(state.network, state.parameters.data(), state.objective, state.standardization, set, arena);
+  Metrics metrics =
+      evaluate_set<T>(state.network, state.parameters.data(), state.objective, state.standardization, set, arena, plan);
+  name_classes(metrics, state.class_names.empty() ? set.class_names() : state.class_names);
+  return metrics;
 }
 
 template <class T>

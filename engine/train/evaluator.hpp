@@ -1,7 +1,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "engine/core/parallel.hpp"
 #include "engine/data/prepare.hpp"
@@ -29,12 +31,27 @@ struct Model<T>::State {
 /// or memory. 512, and fewer of very wide ones, which would not fit a small memory.
 std::size_t evaluation_block_rows(std::size_t inputs);
 
+/// The scores of auc may take data.memory divided by this, beside the data.
+constexpr std::uint64_t kScoreShare = 8;
+
+/// What an evaluation is to give beside the loss.
+struct MetricPlan {
+  std::vector<Metric> metrics;  ///< that the model has
+  bool by_class = false;        ///< Metrics::classes and ::confusions, where it is one of classification
+  /// Bytes that auc's scores may take; what is over goes to a file. The bits are the same.
+  std::uint64_t score_bytes = 1ULL << 30;
+};
+
+/// What a run judges its validation and test rows by.
+MetricPlan plan_metrics(const Config& config);
+
 /// Loss and metrics of a network on standardized data (x and y both), blocks in parallel, their sums added in block
-/// order in float64: the same bits for any arena. Rows count by their weights; DataError where all weigh 0. RMSE, MAE
-/// and R² are restored to the target's own units.
+/// order, those of labels in row order, in float64: the same bits for any arena. Rows count by their weights; DataError
+/// where all weigh 0. Errors are restored to the target's own units.
 template <class T>
 Metrics evaluate_rows(const Network<T>& network, const T* parameters, const Objective& objective,
-                      const Standardization& standardization, const Dataset<T>& data, Arena& arena);
+                      const Standardization& standardization, const Dataset<T>& data, Arena& arena,
+                      const MetricPlan& plan);
 
 /// What evaluate_set() throws where it was told to stop.
 struct EvaluationStopped {};
@@ -42,7 +59,7 @@ struct EvaluationStopped {};
 /// The same for a set of a run, whose rows may be streamed: the same bits. A stream is left where `*stop` is not 0.
 template <class T>
 Metrics evaluate_set(const Network<T>& network, const T* parameters, const Objective& objective,
-                     const Standardization& standardization, const RunSet<T>& set, Arena& arena,
+                     const Standardization& standardization, const RunSet<T>& set, Arena& arena, const MetricPlan& plan,
                      const std::atomic<int>* stop = nullptr);
 
 /// Predictions for standardized features: (rows, outputs), restored to the target's units, or probabilities.

@@ -10,15 +10,35 @@
 namespace gradloom {
 namespace {
 
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+
 double weight_of(const double* weights, std::size_t row) { return weights != nullptr ? weights[row] : 1; }
+
+double scale_of(const std::vector<double>& y_scale, std::size_t output) {
+  return y_scale.empty() ? 1 : y_scale[output];
+}
+
+// NaN is larger than any number.
+double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
 }  // namespace
 
-MetricSums::MetricSums(Objective objective, std::size_t outputs) : objective_(std::move(objective)), outputs_(outputs) {
+MetricSums::MetricSums(Objective objective, std::size_t outputs, bool all_errors)
+    : objective_(std::move(objective)),
+      outputs_(outputs),
+      all_errors_(all_errors && !is_classification(objective_.loss)) {
   if (is_classification(objective_.loss)) return;
   squared_.resize(outputs);
   absolute_.resize(outputs);
   targets_.resize(outputs);
+  if (!all_errors_) return;
+  above_.resize(outputs);
+  below_.resize(outputs);
+  largest_.resize(outputs);
+}
+
+bool MetricSums::needs_all_errors(MetricKind kind) {
+  return kind == MetricKind::kMaxError || kind == MetricKind::kPinball;
 }
 
 template <class T>
@@ -30,6 +50,7 @@ void MetricSums::add(MatrixView<const T> output, MatrixView<const T> y, const do
     add_correct(output, y, weights);
   else
     add_errors(output, y, weights);
+  if (all_errors_) add_signed_errors(output, y, weights);
 }
 
 template <class T>
@@ -71,6 +92,19 @@ void MetricSums::add_errors(MatrixView<const T> output, MatrixView<const T> y, c
   }
 }
 
+template <class T>
+void MetricSums::add_signed_errors(MatrixView<const T> output, MatrixView<const T> y, const double* weights) {
+  for (std::size_t r = 0; r < output.rows; ++r) {
+    const double weight = weight_of(weights, r);
+    if (weight == 0) continue;
+    for (std::size_t o = 0; o < outputs_; ++o) {
+      const double difference = static_cast<double>(y(r, o)) - static_cast<double>(output(r, o));
+      (difference >= 0 ? above_ : below_)[o] += weight * std::abs(difference);
+      largest_[o] = larger(std::abs(difference), largest_[o]);
+    }
+  }
+}
+
 void MetricSums::merge(const MetricSums& next) {
   rows_ += next.rows_;
   weight_ += next.weight_;
@@ -81,31 +115,72 @@ void MetricSums::merge(const MetricSums& next) {
     squared_[o] += next.squared_[o];
     absolute_[o] += next.absolute_[o];
     targets_[o].merge(next.targets_[o]);
+    if (!all_errors_) continue;
+    above_[o] += next.above_[o];
+    below_[o] += next.below_[o];
+    largest_[o] = larger(next.largest_[o], largest_[o]);
   }
 }
 
-Metrics MetricSums::metrics(const std::vector<double>& y_scale) const {
-  const auto outputs = static_cast<double>(outputs_);
-  const double labels = weight_ * static_cast<double>(target_columns(objective_.loss, outputs_));
-  Metrics metrics;
-  metrics.rows = rows_;
-  metrics.loss = loss_sum_ / (loss_weight_ * static_cast<double>(loss_terms_per_row(objective_.loss, outputs_)));
-  if (is_classification(objective_.loss)) {
-    metrics.accuracy = correct_ / labels;
-    return metrics;
+double MetricSums::loss() const {
+  return loss_sum_ / (loss_weight_ * static_cast<double>(loss_terms_per_row(objective_.loss, outputs_)));
+}
+
+double MetricSums::value(const Metric& metric, const std::vector<double>& y_scale) const {
+  switch (metric.kind) {
+    case MetricKind::kAccuracy:
+      return correct_ / (weight_ * static_cast<double>(target_columns(objective_.loss, outputs_)));
+    case MetricKind::kMse:
+      return mean_squared(y_scale);
+    case MetricKind::kRmse:
+      return std::sqrt(mean_squared(y_scale));
+    case MetricKind::kMae:
+      return mean_absolute(y_scale);
+    case MetricKind::kR2:
+      return r2();
+    case MetricKind::kMaxError:
+      return largest(y_scale);
+    case MetricKind::kPinball:
+      return pinball(y_scale, metric.parameter);
+    default:  // not one that it gives
+      return kUndefined;
   }
-  double squared = 0, absolute = 0, r2 = 0;
+}
+
+double MetricSums::mean_squared(const std::vector<double>& y_scale) const {
+  double sum = 0;
+  for (std::size_t o = 0; o < outputs_; ++o) sum += squared_[o] * scale_of(y_scale, o) * scale_of(y_scale, o);
+  return sum / (weight_ * static_cast<double>(outputs_));
+}
+
+double MetricSums::mean_absolute(const std::vector<double>& y_scale) const {
+  double sum = 0;
+  for (std::size_t o = 0; o < outputs_; ++o) sum += absolute_[o] * scale_of(y_scale, o);
+  return sum / (weight_ * static_cast<double>(outputs_));
+}
+
+double MetricSums::r2() const {
+  if (rows_ < 2) return kUndefined;
+  double sum = 0;
   for (std::size_t o = 0; o < outputs_; ++o) {
-    const double scale = y_scale.empty() ? 1 : y_scale[o];
-    squared += squared_[o] * scale * scale;
-    absolute += absolute_[o] * scale;
     const double deviations = targets_[o].squares;
-    r2 += deviations > 0 ? 1 - squared_[o] / deviations : std::numeric_limits<double>::quiet_NaN();
+    const double of_constant = squared_[o] == 0 ? 1 : 0 * squared_[o];  // NaN stays NaN
+    sum += deviations > 0 ? 1 - squared_[o] / deviations : of_constant;
   }
-  metrics.rmse = std::sqrt(squared / (weight_ * outputs));
-  metrics.mae = absolute / (weight_ * outputs);
-  metrics.r2 = r2 / outputs;
-  return metrics;
+  return sum / static_cast<double>(outputs_);
+}
+
+double MetricSums::largest(const std::vector<double>& y_scale) const {
+  double largest = 0;
+  for (std::size_t o = 0; o < outputs_; ++o) largest = larger(largest_[o] * scale_of(y_scale, o), largest);
+  return largest;
+}
+
+double MetricSums::pinball(const std::vector<double>& y_scale, double quantile) const {
+  double sum = 0;
+  for (std::size_t o = 0; o < outputs_; ++o)
+    sum += (quantile * above_[o] + (1 - quantile) * below_[o]) * scale_of(y_scale, o);
+  return sum / (weight_ * static_cast<double>(outputs_));
 }
 
 template <class T>

@@ -96,14 +96,16 @@ void tell_changed_curve(const Config& before, const Config& now, std::uint64_t t
 
 // The test set is judged with the parameters that a user would deploy: the best ones where there are any.
 template <class T>
-Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const std::string& best, Arena& arena) {
+Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Config& config, const std::string& best,
+                     Arena& arena) {
   const T* parameters = run.state().parameters.data();
   std::optional<Checkpoint<T>> best_checkpoint;
   if (!best.empty()) {
     best_checkpoint = read_checkpoint<T>(best);
     parameters = best_checkpoint->parameters.data();
   }
-  return evaluate_set(run.network(), parameters, data.objective, data.standardization, *data.test, arena);
+  return evaluate_set(run.network(), parameters, data.objective, data.standardization, *data.test, arena,
+                      plan_metrics(config));
 }
 
 template <class T>
@@ -141,7 +143,7 @@ void add_checkpoints_and_test(EndReport& end, const TrainingRun<T>& run, const R
   if (config.checkpoint.keep_best > 0 && !run.progress().best.empty() &&
       std::filesystem::exists(checkpoints.best_path()))
     end.best_checkpoint = checkpoints.best_path();
-  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, end.best_checkpoint, arena);
+  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
 }
 
 template <class T>

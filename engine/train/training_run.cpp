@@ -8,17 +8,14 @@
 #include <utility>
 
 #include "engine/train/divergence.hpp"
-#include "engine/train/evaluator.hpp"
 #include "engine/train/initial_state.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
 namespace {
 
-bool rises(Monitor monitor) { return monitor == Monitor::kValidAccuracy || monitor == Monitor::kValidR2; }
-
-// True where `score` is better than `than` by more than `by`. Any number is better than NaN (R² of a constant target).
-bool better(Monitor monitor, double score, double than, double by) {
+// True where `score` is better than `than` by more than `by`. Any number is better than NaN (auc of rows of one class).
+bool better(const Monitor& monitor, double score, double than, double by) {
   if (std::isnan(than)) return !std::isnan(score);
   return rises(monitor) ? score > than + by : score < than - by;
 }
@@ -65,6 +62,7 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       optimizer_(make_optimizer<T>(config.optimizer)),
       length_(run_length(config, data.training.rows())),
       schedule_(config, length_),
+      metric_plan_(plan_metrics(config)),
       state_(initial_state<T>(config, network_.layout(), *optimizer_)),
       step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
@@ -296,21 +294,10 @@ void TrainingRun<T>::roll_back(const std::string& what) {
 
 template <class T>
 double TrainingRun<T>::monitored(const EpochReport& report) const {
-  switch (config_.early_stopping.monitor) {
-    case Monitor::kValidLoss:
-      return report.valid->loss;
-    case Monitor::kValidAccuracy:
-      return *report.valid->accuracy;
-    case Monitor::kValidRmse:
-      return *report.valid->rmse;
-    case Monitor::kValidMae:
-      return *report.valid->mae;
-    case Monitor::kValidR2:
-      return *report.valid->r2;
-    case Monitor::kTrainLoss:
-      return report.train_loss;
-  }
-  return report.train_loss;  // unreachable: the switch covers the enumeration
+  const Monitor& monitor = config_.early_stopping.monitor;
+  if (monitor.of == Monitor::Of::kTrainLoss) return report.train_loss;
+  if (monitor.of == Monitor::Of::kValidLoss) return report.valid->loss;
+  return *report.valid->value(monitor.metric);
 }
 
 template <class T>
@@ -323,7 +310,7 @@ bool TrainingRun<T>::finish_epoch() {
       off_the_clock([&] {
         valid = reading([&] {
           return evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
-                              *data_.validation, arena_, signals_.stop);
+                              *data_.validation, arena_, metric_plan_, signals_.stop);
         });
       });
     } catch (const EvaluationStopped&) {
@@ -340,7 +327,7 @@ bool TrainingRun<T>::finish_epoch() {
   static_cast<StepReport&>(report) = {
       progress_.step, progress_.epoch, loss, progress_.learning_rate, epoch_meter_.rate(progress_.samples_seen), 0};
   report.valid = valid;
-  if (data_.validation || config_.early_stopping.monitor == Monitor::kTrainLoss) {
+  if (data_.validation || config_.early_stopping.monitor.of == Monitor::Of::kTrainLoss) {
     report.best = rank_epoch(monitored(report)) == 0;
     follow_score(monitored(report));
   }
@@ -363,7 +350,7 @@ void TrainingRun<T>::off_the_clock(const Work& work) {
 // for the best so far.
 template <class T>
 std::size_t TrainingRun<T>::rank_epoch(double score) {
-  const Monitor monitor = config_.early_stopping.monitor;
+  const Monitor& monitor = config_.early_stopping.monitor;
   if (progress_.best.empty() || better(monitor, score, progress_.patience_score, config_.early_stopping.min_delta)) {
     progress_.patience_score = score;
     progress_.patience_used = 0;

@@ -10,6 +10,7 @@
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/data/feed.hpp"
 #include "engine/optim/schedule.hpp"
+#include "engine/train/evaluator.hpp"
 #include "engine/train/run_data.hpp"
 #include "engine/train/snapshot.hpp"
 #include "engine/train/step_graph.hpp"
@@ -99,6 +100,7 @@ class TrainingRun {
   const std::unique_ptr<Optimizer<T>> optimizer_;
   const RunLength length_;
   const Schedule schedule_;
+  const MetricPlan metric_plan_;
 
   TrainingState<T> state_;
   StepGraph<T> step_;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gradloom/metrics.hpp"
 #include "gradloom/options.hpp"
 
 namespace gradloom {
@@ -56,6 +57,7 @@ struct Config {
   struct Train {
     Loss loss = Loss::kMse;
     ClassWeights class_weights;
+    std::vector<Metric> metrics;  ///< of validation and test rows; empty: the usual ones of the loss
     std::uint64_t epochs = 10;
     std::optional<std::uint64_t> max_steps;
     std::optional<double> max_minutes;
@@ -115,7 +117,7 @@ struct Config {
   struct EarlyStopping {
     std::optional<std::uint64_t> patience;  ///< epochs without improvement
     double min_delta = 0;
-    Monitor monitor = Monitor::kValidLoss;
+    Monitor monitor;
   } early_stopping;
 
   /// Where each key's value came from: "default", "file.ini:7", "command line". Filled by load_config.
@@ -132,6 +134,10 @@ Config parse_config(const std::string& text, const std::string& origin);
 /// Rules between keys that the table cannot state, for configs built in code: ConfigError where one is broken.
 void validate(const Config& config);
 
+/// What validation and test rows are judged by, beside the loss: train.metrics, or the usual ones, and what
+/// early-stopping.monitor looks at.
+std::vector<Metric> judged_by(const Config& config);
+
 /// The whole config as INI text: every key, its value, and a comment with its origin. parse_config reads it back.
 std::string resolved_text(const Config& config);
 
@@ -145,6 +151,10 @@ std::string config_help();
 /// Bytes: "1000000", "512MiB", "2GiB", "10GB" (KiB.. count 1024, KB.. count 1000); nothing where `text` is no such
 /// size.
 std::optional<std::uint64_t> parse_size(std::string_view text);
+
+/// Names of metrics, each once, separated by blanks or commas, as train.metrics takes them. Returns what is wrong with
+/// the text, or nothing.
+std::string parse_metrics(const std::string& text, std::vector<Metric>& metrics);
 
 /// The nearest of `known` to `word` by edit distance, or nothing where none is near.
 std::optional<std::string> nearest_name(const std::string& word, const std::vector<std::string>& known);

@@ -47,8 +47,6 @@ enum class ScheduleUnit { kStep, kEpoch };
 enum class Anneal { kCosine, kLinear };
 /// What the threshold of a plateau schedule is: a share of the best value, or a difference to it.
 enum class ThresholdMode { kRelative, kAbsolute };
-/// What early stopping and the best checkpoint look at. Losses and errors fall, accuracy and R² rise.
-enum class Monitor { kValidLoss, kValidAccuracy, kValidRmse, kValidMae, kValidR2, kTrainLoss };
 
 /// Whose matrix products training is made of: Gradloom's own, or CBLAS's. Auto takes the own ones where the machine has
 /// a fused multiply-add.
@@ -80,7 +78,6 @@ std::string_view to_string(ScheduleType);
 std::string_view to_string(ScheduleUnit);
 std::string_view to_string(Anneal);
 std::string_view to_string(ThresholdMode);
-std::string_view to_string(Monitor);
 std::string_view to_string(Products);
 std::string_view to_string(OnError);
 std::string_view to_string(OnDivergence);

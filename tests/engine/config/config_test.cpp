@@ -126,7 +126,7 @@ TEST_CASE("Every kind of value is read", "[config]") {
   CHECK(config.optimizer.nesterov);
   CHECK_FALSE(config.checkpoint.every_epochs);
   CHECK(config.early_stopping.patience == 3U);
-  CHECK(config.early_stopping.monitor == Monitor::kValidR2);
+  CHECK(to_string(config.early_stopping.monitor) == "valid_r2");
 }
 
 TEST_CASE("Class weights are a word or a list", "[config]") {
@@ -230,7 +230,8 @@ TEST_CASE("Rules between keys name the line of the key", "[config]") {
   CHECK_THAT(message_of(kMinimal + "[early-stopping]\npatience = 2\n"),
              Contains("c.ini:9: ") && Contains("valid_loss needs validation rows"));
   CHECK(message_of(kMinimal + "[early-stopping]\npatience = 2\nmonitor = train_loss\n").empty());
-  CHECK_THAT(message_of(kMinimal + "[early-stopping]\nmonitor = valid_accuracy\n"), Contains("mse has no accuracy"));
+  CHECK_THAT(message_of(kMinimal + "[early-stopping]\nmonitor = valid_accuracy\n"),
+             Contains("mse has no accuracy: mse has: mse, rmse, mae, r2, max_error, pinball"));
 
   CHECK_THAT(message_of("[data]\ntrain = d.h5\n[model]\nlayer = 8 relu dropout=0.5\nlayer = 1 linear dropout=0.1\n"
                         "[train]\nloss = mse\n"),
@@ -244,7 +245,7 @@ TEST_CASE("Rules between keys name the line of the key", "[config]") {
   CHECK_THAT(message_of(classes + "layer = 3 linear\n[data]\nstandardize = both\n"),
              Contains("data.standardize = both") && Contains("labels"));
   CHECK_THAT(message_of(classes + "layer = 3 linear\n[early-stopping]\nmonitor = valid_rmse\n"),
-             Contains("metric of regression"));
+             Contains("categorical-cross-entropy has no rmse: "));
 }
 
 TEST_CASE("A key that the schedule does not use is refused where it is set", "[config]") {

@@ -63,7 +63,7 @@ EpochReport epoch_report() {
   report.best = true;
   report.valid = Metrics{};
   report.valid->loss = 0.5;
-  report.valid->r2 = 0.25;
+  report.valid->values = {{{MetricKind::kR2}, 0.25}};
   return report;
 }
 

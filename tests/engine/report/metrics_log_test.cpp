@@ -35,7 +35,7 @@ TEST_CASE("the metrics log holds a JSON object a line", "[metrics log]") {
   EpochReport epoch;
   epoch.step = 2;
   epoch.train_loss = std::nan("");
-  epoch.valid = Metrics{4, 0.25, 0.75, std::nullopt, std::nullopt, std::nullopt};
+  epoch.valid = Metrics{4, 0.25, {{{MetricKind::kAccuracy}, 0.75}, {{MetricKind::kTop, 3}, std::nan("")}}, {}, {}};
   log.on_epoch(epoch);
   log.on_checkpoint("here.h5", 2);
   log.on_end({});
@@ -53,6 +53,7 @@ TEST_CASE("the metrics log holds a JSON object a line", "[metrics log]") {
                          {"elapsed_seconds", 2.0}});
   CHECK(lines[2]["train_loss"].is_null());
   CHECK(lines[2]["valid_accuracy"] == 0.75);
+  CHECK(lines[2]["valid_top_3"].is_null());
   CHECK_FALSE(lines[2].contains("valid_rmse"));
 }
 

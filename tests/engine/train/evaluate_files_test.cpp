@@ -130,7 +130,7 @@ TEST_CASE("a binary classifier's probability is that of class 1", "[evaluate_fil
   Matrix<double> y(kRows, 1);
   for (std::size_t r = 0; r < kRows; ++r) y(r, 0) = feature(r, 0) > 0 ? 1 : 0;
   write_data(folder / "data.h5", 2, y);
-  CHECK(*evaluate(folder / "c.h5", folder / "data.h5").accuracy == 1);
+  CHECK(*evaluate(folder / "c.h5", folder / "data.h5").value("accuracy") == 1);
   predict(folder / "c.h5", folder / "data.h5", folder / "p.csv");
   const std::vector<std::string> lines = lines_of(folder / "p.csv");
   CHECK(lines[0] == "p_1,label");
@@ -148,8 +148,8 @@ TEST_CASE("evaluation restores units and reads several files as one", "[evaluate
   write_data(folder / "data.h5", 2, y);
   const Metrics one = evaluate(folder / "c.h5", folder / "data.h5", {.threads = 1});
   CHECK(one.rows == kRows);
-  CHECK(*one.mae == Approx(3).epsilon(1e-12));
-  CHECK(*one.rmse == Approx(3).epsilon(1e-12));
+  CHECK(*one.value("mae") == Approx(3).epsilon(1e-12));
+  CHECK(*one.value("rmse") == Approx(3).epsilon(1e-12));
   CHECK(one.loss == Approx(9.0 / 25).epsilon(1e-12));  // y_scale is 5
   const Metrics two = evaluate(folder / "c.h5", folder / "data.h5" + " " + folder / "data.h5", {.threads = 4});
   CHECK(two.rows == 2 * kRows);

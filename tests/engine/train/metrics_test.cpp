@@ -35,6 +35,10 @@ MetricSums sums_of(Loss loss, const Matrix<double>& p, const Matrix<double>& y) 
   return sums;
 }
 
+double value(const MetricSums& sums, std::string_view name, const std::vector<double>& y_scale = {}) {
+  return sums.value(*parse_metric(name), y_scale);
+}
+
 // A matrix from its rows.
 template <std::size_t R, std::size_t C>
 Matrix<double> matrix(const double (&values)[R][C]) {
@@ -57,7 +61,6 @@ TEST_CASE("regression metrics are the textbook's, over blocks as over all rows",
     block.add<double>(p.view().row_range(first, rows), y.view().row_range(first, rows));
     sums.merge(block);
   }
-  const Metrics m = sums.metrics({});
   double squared = 0, absolute = 0;
   for (std::size_t i = 0; i < 2000; ++i) {
     squared += std::pow(p.data()[i] - y.data()[i], 2);
@@ -65,42 +68,70 @@ TEST_CASE("regression metrics are the textbook's, over blocks as over all rows",
   }
   // 2000 additions of positive terms: at most 2000 roundings of 1.1e-16 each.
   constexpr double kTolerance = 2000 * 1.2e-16;
-  CHECK(m.rows == 1000);
-  CHECK(m.loss == Approx(squared / 2000).epsilon(kTolerance));
-  CHECK(*m.rmse == Approx(std::sqrt(squared / 2000)).epsilon(kTolerance));
-  CHECK(*m.mae == Approx(absolute / 2000).epsilon(kTolerance));
-  CHECK(*m.r2 == Approx((naive_r2(p, y, 0) + naive_r2(p, y, 1)) / 2).epsilon(1e-9));
-  CHECK_FALSE(m.accuracy);
+  CHECK(sums.rows() == 1000);
+  CHECK(sums.loss() == Approx(squared / 2000).epsilon(kTolerance));
+  CHECK(value(sums, "rmse") == Approx(std::sqrt(squared / 2000)).epsilon(kTolerance));
+  CHECK(value(sums, "mae") == Approx(absolute / 2000).epsilon(kTolerance));
+  CHECK(value(sums, "r2") == Approx((naive_r2(p, y, 0) + naive_r2(p, y, 1)) / 2).epsilon(1e-9));
 }
 
 TEST_CASE("errors are restored to the target's units, the loss and R² are not touched", "[metrics]") {
   const MetricSums sums = sums_of(Loss::kMae, matrix({{1, 2}, {3, 4}}), matrix({{0, 4}, {1, 3}}));
-  const Metrics plain = sums.metrics({}), scaled = sums.metrics({10, 100});
-  CHECK(plain.loss == 6.0 / 4);
-  CHECK(scaled.loss == plain.loss);
-  CHECK(*scaled.mae == (10 + 200 + 20 + 100) / 4.0);
-  CHECK(*scaled.rmse == Approx(std::sqrt((100 + 40000 + 400 + 10000) / 4.0)));
-  CHECK(*scaled.r2 == *plain.r2);
+  const std::vector<double> scale = {10, 100};
+  CHECK(sums.loss() == 6.0 / 4);
+  CHECK(value(sums, "mae", scale) == (10 + 200 + 20 + 100) / 4.0);
+  CHECK(value(sums, "rmse", scale) == Approx(std::sqrt((100 + 40000 + 400 + 10000) / 4.0)));
+  CHECK(value(sums, "r2", scale) == value(sums, "r2"));
 }
 
-TEST_CASE("a constant target has no R²", "[metrics]") {
-  Matrix<double> y(700, 1, 0.1);  // 0.1 summed and divided again would not be 0.1
-  const Metrics m = sums_of(Loss::kMse, random_matrix(700, 1, 3), y).metrics({});
-  CHECK(std::isnan(*m.r2));
-  CHECK(std::isfinite(*m.rmse));
+TEST_CASE("R² of a constant target is 1 where it is met and 0 elsewhere; of one row it is NaN", "[metrics]") {
+  const Matrix<double> y(700, 1, 0.1);  // 0.1 summed and divided again would not be 0.1
+  CHECK(value(sums_of(Loss::kMse, random_matrix(700, 1, 3), y), "r2") == 0);
+  CHECK(value(sums_of(Loss::kMse, y, y), "r2") == 1);
+  CHECK(std::isnan(value(sums_of(Loss::kMse, Matrix<double>(1, 1, 2), Matrix<double>(1, 1, 3)), "r2")));
+  Matrix<double> broken = random_matrix(700, 1, 3);
+  broken(5, 0) = std::nan("");
+  CHECK(std::isnan(value(sums_of(Loss::kMse, broken, y), "r2")));
+}
+
+TEST_CASE("the largest error and the pinball loss are the textbook's, over blocks as over all rows", "[metrics]") {
+  const Matrix<double> y = random_matrix(1000, 2, 1), p = random_matrix(1000, 2, 2);
+  const std::vector<double> scale = {3, 0.5};
+  std::vector<double> weights(1000);
+  for (std::size_t r = 0; r < 1000; ++r) weights[r] = static_cast<double>(r % 3) / 2;
+  MetricSums sums(Loss::kMae, 2, true);
+  for (std::size_t first = 0; first < 1000; first += 300) {
+    MetricSums block(Loss::kMae, 2, true);
+    const std::size_t rows = std::min<std::size_t>(300, 1000 - first);
+    block.add<double>(p.view().row_range(first, rows), y.view().row_range(first, rows), weights.data() + first);
+    sums.merge(block);
+  }
+  for (const double quantile : {0.0, 0.3, 0.5, 1.0}) {
+    double largest = 0, pinball = 0, weight = 0;
+    for (std::size_t r = 0; r < 1000; ++r) {
+      if (weights[r] == 0) continue;
+      weight += weights[r];
+      for (std::size_t o = 0; o < 2; ++o) {
+        const double over = (y(r, o) - p(r, o)) * scale[o];
+        largest = std::max(largest, std::abs(over));
+        pinball += weights[r] * std::max(quantile * over, (quantile - 1) * over);
+      }
+    }
+    CHECK(sums.value({MetricKind::kMaxError}, scale) == Approx(largest).epsilon(1e-15));
+    CHECK(sums.value({MetricKind::kPinball, quantile}, scale) == Approx(pinball / (2 * weight)).epsilon(1e-12));
+  }
+  CHECK(value(sums, "pinball") == Approx(value(sums, "mae") / 2).epsilon(1e-13));
+  CHECK(value(sums, "mse") == Approx(std::pow(value(sums, "rmse"), 2)).epsilon(1e-14));
 }
 
 TEST_CASE("accuracy counts labels", "[metrics]") {
-  const Metrics categorical =
+  const MetricSums categorical =
       sums_of(Loss::kCategoricalCrossEntropy, matrix({{0, 2, 1}, {5, 5, 1}, {0, 0, 1}, {-3, -2, -1}}),
-              matrix({{1}, {0}, {0}, {2}}))
-          .metrics({});
-  CHECK(*categorical.accuracy == 0.75);  // of equal logits the first is taken
-  CHECK_FALSE(categorical.rmse);
-  const Metrics binary =
-      sums_of(Loss::kBinaryCrossEntropy, matrix({{1, -1}, {-2, 3}, {0, 5}}), matrix({{1, 1}, {0, 1}, {0, 0}}))
-          .metrics({});
-  CHECK(*binary.accuracy == Approx(4.0 / 6).epsilon(1e-15));
+              matrix({{1}, {0}, {0}, {2}}));
+  CHECK(value(categorical, "accuracy") == 0.75);  // of equal logits the first is taken
+  const MetricSums binary =
+      sums_of(Loss::kBinaryCrossEntropy, matrix({{1, -1}, {-2, 3}, {0, 5}}), matrix({{1, 1}, {0, 1}, {0, 0}}));
+  CHECK(value(binary, "accuracy") == Approx(4.0 / 6).epsilon(1e-15));
 }
 
 TEST_CASE("a weight of k is the row k times, and a class's counts in the loss alone", "[metrics]") {
@@ -130,22 +161,22 @@ TEST_CASE("a weight of k is the row k times, and a class's counts in the loss al
     sums.merge(block);
   }
   CHECK(sums.weight() == static_cast<double>(repeated.size()));
-  const Metrics weighted = sums.metrics({}), expected = sums_of(loss, many_p, many_y).metrics({});
-  CHECK(weighted.rows == kDistinct);
-  CHECK(weighted.loss == Approx(expected.loss).epsilon(1e-13));
+  const MetricSums expected = sums_of(loss, many_p, many_y);
+  CHECK(sums.rows() == kDistinct);
+  CHECK(sums.loss() == Approx(expected.loss()).epsilon(1e-13));
   if (loss == Loss::kBinaryCrossEntropy) {
-    CHECK(*weighted.accuracy == Approx(*expected.accuracy).epsilon(1e-13));
+    CHECK(value(sums, "accuracy") == Approx(value(expected, "accuracy")).epsilon(1e-13));
     MetricSums of_classes({loss, {1, 4}}, outputs);
     of_classes.add<double>(p.view(), y.view(), weights.data());
-    CHECK(*of_classes.metrics({}).accuracy == Approx(*expected.accuracy).epsilon(1e-13));
+    CHECK(value(of_classes, "accuracy") == Approx(value(expected, "accuracy")).epsilon(1e-13));
     for (std::size_t r = 0; r < kDistinct; ++r) weights[r] *= y(r, 0) == 1 ? 4 : 1;
     MetricSums of_products(loss, outputs);
     of_products.add<double>(p.view(), y.view(), weights.data());
-    CHECK(of_classes.metrics({}).loss == of_products.metrics({}).loss);
+    CHECK(of_classes.loss() == of_products.loss());
   } else {
-    CHECK(*weighted.rmse == Approx(*expected.rmse).epsilon(1e-13));
-    CHECK(*weighted.mae == Approx(*expected.mae).epsilon(1e-13));
-    CHECK(*weighted.r2 == Approx(*expected.r2).epsilon(1e-12));
+    CHECK(value(sums, "rmse") == Approx(value(expected, "rmse")).epsilon(1e-13));
+    CHECK(value(sums, "mae") == Approx(value(expected, "mae")).epsilon(1e-13));
+    CHECK(value(sums, "r2") == Approx(value(expected, "r2")).epsilon(1e-12));
   }
 }
 

@@ -125,7 +125,7 @@ TEST_CASE("fit counts rows by their weights, in training and in validation", "[t
   for (std::size_t e = 0; e < 4; ++e) {
     CHECK(with.epochs[e].train_loss == Approx(without.epochs[e].train_loss).epsilon(1e-10));
     CHECK(with.epochs[e].valid->loss == Approx(without.epochs[e].valid->loss).epsilon(1e-10));
-    CHECK(*with.epochs[e].valid->r2 == Approx(*without.epochs[e].valid->r2).epsilon(1e-10));
+    CHECK(*with.epochs[e].valid->value("r2") == Approx(*without.epochs[e].valid->value("r2")).epsilon(1e-10));
   }
 }
 

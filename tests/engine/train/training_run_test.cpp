@@ -163,7 +163,7 @@ TEST_CASE("a run with dropout is another run, and validates the network without 
   const auto data = prepare_run_data<float>(without, samples<float>(500, 1), std::nullopt, std::nullopt);
   Arena arena(1);
   const Metrics metrics = evaluate_set<float>(Network<float>(data.layout(without)), last.parameters.data(), Loss::kMse,
-                                              data.standardization, *data.validation, arena);
+                                              data.standardization, *data.validation, arena, plan_metrics(without));
   CHECK(watch.epochs.back().valid->loss == metrics.loss);
 }
 
@@ -182,7 +182,7 @@ TEST_CASE("limits, warm-up and averages of a run", "[train][threads]") {
   CHECK(watch.epochs[0].train_loss == Approx(sum / static_cast<double>(rows)).epsilon(1e-12));
   CHECK(watch.steps[0].learning_rate == Approx(0.005));
   CHECK(watch.steps[9].learning_rate == 0.05);
-  CHECK(watch.epochs.back().valid->r2.value() > 0.5);
+  CHECK(watch.epochs.back().valid->value("r2").value() > 0.5);
 
   config.train.max_steps = 7;
   CHECK(run(config, 2).pages.rbegin()->first == 7);
@@ -275,13 +275,13 @@ TEST_CASE("a resume with a lower keep-best forgets all but the best", "[train][t
 
 TEST_CASE("R2 rises, losses fall, and any number is better than NaN", "[train][threads]") {
   Config config = config_that_saves_best_only();
-  config.early_stopping.monitor = Monitor::kValidR2;
+  config.early_stopping.monitor = *parse_monitor("valid_r2");
   Watch watch;
   const Album album = run(config, 1, nullptr, &watch);
   double highest = -1e300;
   for (const EpochReport& epoch : watch.epochs) {
-    CHECK(epoch.best == (*epoch.valid->r2 > highest));
-    highest = std::max(highest, *epoch.valid->r2);
+    CHECK(epoch.best == (*epoch.valid->value("r2") > highest));
+    highest = std::max(highest, *epoch.valid->value("r2"));
   }
   CHECK(album.pages.rbegin()->second.progress.best.front().score == highest);
 
