@@ -7,7 +7,7 @@ declare -A groups=(
   [build]="g++ cmake ninja-build pkg-config libtbb-dev libopenblas-pthread-dev libboost-program-options-dev
            libhdf5-dev librandom123-dev libhwy-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev
            libdeflate-dev libzip-dev"
-  [test]="git catch2 libbenchmark-dev python3 python3-h5py python3-numpy python3-torch"
+  [test]="git catch2 libbenchmark-dev python3 python3-h5py python3-numpy python3-torch python3-sklearn"
   [lint]="clang-format-14 clang-tidy-14"  # the style is pinned to one version: others format differently
   [fuzz]="clang-14 libclang-rt-14-dev"    # libFuzzer and its sanitizers
 )

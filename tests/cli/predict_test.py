@@ -90,12 +90,14 @@ class Regression(CliTest):
 
     def test_readable_lines(self):
         out, _ = self.run_program("evaluate", "runs/c", "data.h5")
-        self.assertEqual([line.split()[0] for line in out.splitlines()], ["rows", "loss", "rmse", "mae", "r2"])
+        self.assertEqual([line.split()[0] for line in out.splitlines()],
+                         ["rows", "loss", "mse", "rmse", "mae", "r2", "max_error", "pinball"])
 
-    def test_r2_of_a_constant_target_is_null(self):
-        self.write_data("constant.h5", x=self.x, y=np.ones(100))
-        out, _ = self.run_program("evaluate", "runs/c", "constant.h5", "--json")
-        self.assertIsNone(json.loads(out)["r2"])
+    def test_r2_of_a_constant_target_is_0_and_of_one_row_null(self):
+        for rows, r2 in ((100, 0), (1, None)):
+            self.write_data("constant.h5", x=self.x[:rows], y=np.ones(rows))
+            out, _ = self.run_program("evaluate", "runs/c", "constant.h5", "--json")
+            self.assertEqual(json.loads(out)["r2"], r2)
 
     def test_threads_change_nothing(self):
         outputs = set()
