@@ -205,7 +205,7 @@ class Replay:
 
 
 def metrics_of(case, output, y, y_scale):
-    """What `evaluate` reports beside the loss, by NumPy; errors in the target's own units, R2 averaged over outputs."""
+    """Of what `evaluate` reports beside the loss, by NumPy; errors in the target's own units, R2 averaged over outputs."""
     if case.loss == "categorical-cross-entropy":
         return {"accuracy": np.mean(output.argmax(axis=1) == y)}
     if case.loss == "binary-cross-entropy":
@@ -275,7 +275,6 @@ class Differential(CliTest):
         output, loss = replay.evaluate(x, y)
         y_scale = case.data()[1].std(axis=0) if case.standardize == "both" else 1
         theirs = {"rows": case.rows, "loss": loss, **metrics_of(case, output, y, y_scale)}
-        self.assertEqual(ours.keys(), theirs.keys())
         for name, value in theirs.items():
             self.assert_close(ours[name], value, EXACT[case.precision], name)
 
