@@ -22,8 +22,8 @@ bool needs_preactivation(Activation f);
 /// z <- z + bias (each row), a <- f(z). z (rows, units); bias (units); a (rows, units). `a` may be the same memory as
 /// `z` where needs_preactivation(f) is false: then z's values are lost.
 ///
-/// f(z) is off by at most 2 units of the last place over the whole range, 3 for silu, 4 for selu and mish, 6 for gelu, on every
-/// instruction set; subnormal results too. NaN stays NaN, and ±Inf give f's limits.
+/// f(z) is off by at most 2 units of the last place over the whole range, 3 for silu, 4 for selu and mish, 6 for gelu,
+/// on every instruction set; subnormal results too. NaN stays NaN, and ±Inf give f's limits.
 template <class T>
 void add_bias_and_activate(Activation f, MatrixView<T> z, const T* bias, MatrixView<T> a);
 
