@@ -27,7 +27,7 @@ Option metrics_option(OptionFacts facts) {
   Option option = row(std::move(facts), "auto, or names separated by blanks, of " + join(metric_names()));
   option.parse = [](Config& config, const std::string& text) -> std::string {
     std::vector<Metric> metrics;
-    const std::string complaint = text == "auto" ? "" : parse_metrics(text, metrics);
+    std::string complaint = text == "auto" ? "" : parse_metrics(text, metrics);
     if (complaint.empty()) config.train.metrics = metrics;
     return complaint;
   };
