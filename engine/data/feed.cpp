@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/core/rounding.hpp"
 #include "engine/data/memory_rows.hpp"
 
 namespace gradloom {
@@ -49,7 +50,7 @@ MinibatchFeed<T>::MinibatchFeed(const Dataset<T>* data, std::unique_ptr<EpochRow
                                                                                                          : nullptr),
       rows_(std::move(rows)),
       options_(options),
-      steps_per_epoch_((rows_->rows() + options.batch_size - 1) / options.batch_size),
+      steps_per_epoch_(divide_up(rows_->rows(), options.batch_size)),
       plan_(data_ != nullptr ? FeedPlan{} : plan_feed(rows_->rows(), row_bytes(*rows_), options)),
       piece_rows_(std::max<std::uint64_t>(1, kPieceBytes / row_bytes(*rows_))),
       position_{options.first_epoch, options.first_epoch_step},
@@ -144,7 +145,7 @@ void MinibatchFeed<T>::gather_part(Group& group, std::uint64_t first, std::uint6
 
 template <class T>
 void MinibatchFeed<T>::gather_together(Group& group, std::uint64_t first, std::uint64_t rows) {
-  const std::uint64_t pieces = (rows + piece_rows_ - 1) / piece_rows_;
+  const std::uint64_t pieces = divide_up(rows, piece_rows_);
   if (options_.arena == nullptr || pieces == 1) return gather_part(group, first, rows);
   const struct {
     MinibatchFeed* feed;

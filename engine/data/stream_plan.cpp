@@ -7,6 +7,7 @@
 
 #include "engine/core/ordered_stream.hpp"
 #include "engine/core/parallel.hpp"
+#include "engine/core/rounding.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -34,8 +35,6 @@ bool needs_library(const h5::DatasetInfo& info) { return !info.shape.empty() && 
 std::uint64_t chunk_rows(const h5::DatasetInfo& info) {
   return info.chunk.empty() ? 1 : std::min(info.chunk[0], info.shape[0]);
 }
-
-std::uint64_t round_up(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b * b; }
 
 // The tallest chunks of a side.
 struct Grain {

@@ -21,8 +21,6 @@ constexpr std::size_t kMostPending = 1 << 17;     // moments that a thread holds
 
 std::uint64_t columns_of(const h5::DatasetInfo& info) { return info.shape.size() == 1 ? 1 : info.shape[1]; }
 
-std::uint64_t rounded_up(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
-
 std::uint64_t times(std::uint64_t a, std::uint64_t b) {
   std::uint64_t product = 0;
   return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
@@ -252,7 +250,7 @@ TableStatistics statistics_as(const h5::File& file, const std::string& path, con
 
 std::uint64_t bytes_of_band(const h5::DatasetInfo& info) {
   if (info.chunk.empty()) return 0;
-  const std::uint64_t across = info.chunk.size() == 1 ? 1 : rounded_up(info.shape[1], info.chunk[1]);
+  const std::uint64_t across = info.chunk.size() == 1 ? 1 : round_up(info.shape[1], info.chunk[1]);
   return times(times(info.chunk[0], across), info.type_bytes);
 }
 
@@ -274,8 +272,8 @@ TablePlan table_plan(const h5::DatasetInfo& info, std::size_t element_bytes, std
   // Spans of several bands: where one ends within a band, its chunks are inflated twice.
   const std::uint64_t bands = info.chunk.empty() ? 0 : times(4, info.chunk[0]);
   const std::uint64_t rows = std::max<std::uint64_t>(plan.rows, 1);
-  plan.span_rows = plan.groups() > 1 ? rounded_up(rows, plan.unit_rows)
-                                     : rounded_up(std::min(std::max(bands, plan.unit_rows), rows), plan.unit_rows);
+  plan.span_rows = plan.groups() > 1 ? round_up(rows, plan.unit_rows)
+                                     : round_up(std::min(std::max(bands, plan.unit_rows), rows), plan.unit_rows);
   const std::uint64_t bearable = std::max<std::uint64_t>(kBandsBytes / std::max(band, kUnitBytes), 1);
   plan.workers = std::max<std::uint64_t>(std::min({std::uint64_t{threads}, plan.spans() * plan.groups(), bearable}), 1);
   return plan;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/rounding.hpp"
 #include "engine/data/statistics.hpp"
 #include "engine/io/hdf5.hpp"
 
@@ -40,8 +41,8 @@ struct TablePlan {
   std::uint64_t group_columns = 1;
   std::size_t workers = 1;
 
-  [[nodiscard]] std::uint64_t spans() const { return (rows + span_rows - 1) / span_rows; }
-  [[nodiscard]] std::uint64_t groups() const { return (columns + group_columns - 1) / group_columns; }
+  [[nodiscard]] std::uint64_t spans() const { return divide_up(rows, span_rows); }
+  [[nodiscard]] std::uint64_t groups() const { return divide_up(columns, group_columns); }
 };
 /// For numbers that take `element_bytes` in memory. Each chunk is inflated once, or twice where a span ends in it; all
 /// workers and their reader processes together hold about 64 MiB for each, and 512 MiB at most, or the chunks that one

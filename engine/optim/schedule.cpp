@@ -7,6 +7,8 @@
 #include <numbers>
 #include <span>
 
+#include "engine/core/rounding.hpp"
+
 namespace gradloom {
 namespace {
 
@@ -15,8 +17,6 @@ constexpr double kExponentialEnd = 0.01;  // of the first learning rate, where g
 constexpr double kRiseFraction = 0.3;
 constexpr double kInitialDivisor = 25;
 constexpr double kFinalDivisor = 1e4;
-
-std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 // From `from` at share 0 to `to` at share 1.
 double annealed(Anneal way, double from, double to, double share) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/core/rounding.hpp"
 #include "engine/data/source.hpp"
 #include "engine/nn/loss.hpp"
 #include "engine/train/label_sums.hpp"
@@ -50,8 +51,7 @@ class Workspaces {
 
 template <class T>
 std::size_t block_count(MatrixView<const T> x) {
-  const std::size_t rows = evaluation_block_rows(x.cols);
-  return (x.rows + rows - 1) / rows;
+  return divide_up(x.rows, evaluation_block_rows(x.cols));
 }
 
 // Calls use(block, first row, outputs of the block's rows) for every block, concurrently.

@@ -52,9 +52,6 @@ constexpr std::size_t kNarrowRows = 256;
 // than a shard.
 constexpr std::size_t kMostNarrowShards = 2;
 
-std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-std::size_t round_up(std::size_t a, std::size_t b) { return divide_up(a, b) * b; }
-
 // Forward, backward to the inputs and weight gradient: three products of 2 flops for each weight and row.
 double flops_per_row(const ParameterLayout& layout) { return 6.0 * static_cast<double>(layout.parameter_count()); }
 

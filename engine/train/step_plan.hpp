@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "engine/core/rounding.hpp"
 #include "engine/nn/layout.hpp"
 #include "engine/nn/network.hpp"
 
@@ -58,7 +59,7 @@ struct StepPlan {
   /// Rows of shard s in a minibatch of `rows` rows; none where the minibatch ends before it.
   [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
   /// Nodes that shards are handed to, node n those from n * shards_per_node on.
-  [[nodiscard]] std::size_t row_nodes() const { return (shards + shards_per_node - 1) / shards_per_node; }
+  [[nodiscard]] std::size_t row_nodes() const { return divide_up(shards, shards_per_node); }
   /// Rows of node n's shards; none where the minibatch ends before it.
   [[nodiscard]] RowRange node_rows(std::size_t n, std::size_t rows) const;
 };

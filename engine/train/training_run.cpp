@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/core/rounding.hpp"
 #include "engine/train/divergence.hpp"
 #include "engine/train/initial_state.hpp"
 #include "gradloom/errors.hpp"
@@ -145,7 +146,7 @@ template <class T>
 std::uint64_t TrainingRun<T>::log_every() const {
   constexpr std::uint64_t kLinesAnEpoch = 20;
   if (config_.train.log_every > 0) return config_.train.log_every;
-  return (length_.steps_per_epoch + kLinesAnEpoch - 1) / kLinesAnEpoch;
+  return divide_up(length_.steps_per_epoch, kLinesAnEpoch);
 }
 
 template <class T>

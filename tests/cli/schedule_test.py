@@ -6,7 +6,7 @@ import os
 import random
 import unittest
 
-from support import CliTest
+from support import REGRESSION, CliTest
 
 try:
     import torch
@@ -14,17 +14,7 @@ try:
 except ImportError:
     torch = None
 
-CONFIG = """[data]
-train = data.h5
-[model]
-layer = 8 tanh
-layer = 1 linear
-[train]
-loss = mse
-epochs = 9
-batch-size = 16
-log-every = 1
-"""
+CONFIG = REGRESSION.replace("epochs = 3", "epochs = 9") + "log-every = 1\n"
 ROWS = 100
 STEPS_PER_EPOCH = 7
 STEPS = 9 * STEPS_PER_EPOCH
