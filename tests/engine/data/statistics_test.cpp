@@ -123,7 +123,7 @@ void check_exact(std::size_t rows, std::size_t cols, std::uint64_t seed) {
   }
 }
 
-TEST_CASE("statistics are those of whole numbers of any length", "[statistics]") {
+TEST_CASE("statistics are those of whole numbers of any length", "[statistics][slow]") {
   const std::size_t rows = GENERATE(1U, 2U, 31U, 33U, 100U, 1024U, 1030U);
   const std::size_t cols = GENERATE(1U, 3U, 16U, 17U, 40U);
   check_exact<float>(rows, cols, rows + cols);

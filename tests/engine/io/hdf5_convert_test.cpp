@@ -68,7 +68,7 @@ void check_against_library(NumberType type, bool big_endian) {
 
 }  // namespace
 
-TEST_CASE("Numbers of every type become floats as the library makes them", "[hdf5]") {
+TEST_CASE("Numbers of every type become floats as the library makes them", "[hdf5][slow]") {
   CHECK(is_converted(NumberType::kFloat32));
   CHECK(is_converted(NumberType::kFloat64));
   CHECK_FALSE(is_converted(NumberType::kInt64));
