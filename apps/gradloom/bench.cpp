@@ -18,11 +18,9 @@ std::vector<std::pair<const char*, double>> parts_of(const gradloom::StepSplit& 
 }
 
 std::vector<std::pair<const char*, std::uint64_t>> parts_of(const gradloom::BenchMemory& memory) {
-  return {{"data", memory.data},
-          {"state", memory.state},
-          {"activations", memory.activations},
-          {"promised", memory.promised},
-          {"peak_resident", memory.peak_resident}};
+  return {{"data", memory.data},         {"state", memory.state},
+          {"gradient", memory.gradient}, {"activations", memory.activations},
+          {"promised", memory.promised}, {"peak_resident", memory.peak_resident}};
 }
 
 std::string as_json(const BenchReport& report) {
@@ -71,11 +69,12 @@ std::string as_lines(const BenchReport& report) {
   line("gemm_fraction", fmt::format("{:.3f}", report.gemm_fraction));
   for (const auto& [name, seconds] : parts_of(report.split))
     line(name, fmt::format("{} {:5.1f} %", time_text(seconds), 100 * seconds / report.median_step_seconds));
-  const auto& [data, state, activations, promised, peak] = report.memory;
-  line("memory",
-       fmt::format("{} at most, {} promised: {} of data, 3 x {} of parameters and optimizer state, {} of "
-                   "activations, 64 MiB",
-                   mebibytes(peak), mebibytes(promised), mebibytes(data), mebibytes(state), mebibytes(activations)));
+  const auto& [data, state, gradient, activations, promised, peak] = report.memory;
+  const std::string kept = gradient > 0 ? fmt::format("{} of gradient, ", mebibytes(gradient)) : "";
+  line("memory", fmt::format("{} at most, {} promised: {} of data, 3 x {} of parameters and optimizer state, {}{} of "
+                             "activations, 64 MiB",
+                             mebibytes(peak), mebibytes(promised), mebibytes(data), mebibytes(state), kept,
+                             mebibytes(activations)));
   return text;
 }
 

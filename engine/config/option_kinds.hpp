@@ -7,7 +7,9 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "engine/config/option_table.hpp"
 #include "engine/config/values.hpp"
@@ -40,6 +42,7 @@ struct RealRange {
 inline const RealRange kNotNegative{[](double v) { return v >= 0; }, "a number >= 0"};
 inline const RealRange kPositive{[](double v) { return v > 0; }, "a number > 0"};
 inline const RealRange kFraction{[](double v) { return v >= 0 && v < 1; }, "a number >= 0 and < 1"};
+inline const RealRange kUpToOne{[](double v) { return v >= 0 && v <= 1; }, "a number from 0 to 1"};
 
 inline Option row(OptionFacts facts, std::string allowed) {
   Option option;
@@ -142,6 +145,14 @@ Option or_word(const std::string& word, Member member, Make make) {
 template <class Member, class Make>
 Option or_none(Member member, Make make) {
   return or_word("none", member, make);
+}
+
+/// "step, multistep": names of some values of an enumeration.
+template <class Enum>
+std::string names_of(const std::vector<Enum>& values, std::string_view separator = ", ") {
+  std::vector<std::string> names(values.size());
+  std::ranges::transform(values, names.begin(), [](Enum value) { return std::string(to_string(value)); });
+  return join(names, separator);
 }
 
 template <class Enum, class Member>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/config/optimizer_keys.hpp"
 #include "engine/config/option_kinds.hpp"
 #include "engine/config/schedule_keys.hpp"
 
@@ -152,15 +153,7 @@ void add_train(Rows& rows) {
 }
 
 void add_optimizer(Rows& rows) {
-  rows.push_back(choice_option<OptimizerType>({"optimizer.type", "Update rule."}, GRADLOOM_MEMBER(optimizer.type)));
-  rows.push_back(real_option({"optimizer.learning-rate", "Size of a step down the gradient.", kFree}, kNotNegative,
-                             GRADLOOM_MEMBER(optimizer.learning_rate)));
-  rows.push_back(real_option({"optimizer.momentum", "Share of the last update that is kept."}, kNotNegative,
-                             GRADLOOM_MEMBER(optimizer.momentum)));
-  rows.push_back(boolean_option({"optimizer.nesterov", "Nesterov's momentum; needs momentum > 0."},
-                                GRADLOOM_MEMBER(optimizer.nesterov)));
-  rows.push_back(real_option({"optimizer.weight-decay", "L2 penalty, added to the gradient.", kFree}, kNotNegative,
-                             GRADLOOM_MEMBER(optimizer.weight_decay)));
+  for (const OptimizerKey& key : optimizer_keys()) rows.push_back(key.option);
   rows.push_back(choice_option<ScheduleType>({"schedule.type", "How the learning rate changes over the steps.", kFree},
                                              GRADLOOM_MEMBER(schedule.type)));
   rows.push_back(integer_option({"schedule.warmup-steps", "Steps over which the learning rate rises from 0.", kFree},

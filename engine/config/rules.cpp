@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/config/optimizer_keys.hpp"
+#include "engine/config/option_kinds.hpp"
 #include "engine/config/option_table.hpp"
 #include "engine/config/schedule_keys.hpp"
 #include "engine/config/values.hpp"
@@ -72,9 +74,27 @@ void check_class_weights(const Config& config) {
            fmt::format("has {} numbers for {} classes; give one for each", weights.values.size(), classes));
 }
 
+void check_optimizer_keys(const Config& config) {
+  const OptimizerType type = config.optimizer.type;
+  const Config defaults;
+  for (const auto& [option, used_by] : optimizer_keys()) {
+    const std::string untouched = value_text(defaults, option.key);
+    if (std::ranges::find(used_by, type) != used_by.end() || value_text(config, option.key) == untouched) continue;
+    refuse(config, option.key,
+           fmt::format("optimizer.type = {} does not use it, {} does; set one of the two, or this to {}",
+                       to_string(type), names_of(used_by, " or "), untouched));
+  }
+}
+
 void check_optimizer(const Config& config) {
-  if (config.optimizer.nesterov && config.optimizer.momentum == 0)
+  check_optimizer_keys(config);
+  const auto& optimizer = config.optimizer;
+  if (optimizer.nesterov && optimizer.momentum == 0)
     refuse(config, "optimizer.nesterov", "needs optimizer.momentum > 0");
+  if (optimizer.dampening != 0 && optimizer.momentum == 0)
+    refuse(config, "optimizer.dampening", "needs optimizer.momentum > 0");
+  if (optimizer.nesterov && optimizer.dampening != 0)
+    refuse(config, "optimizer.dampening", "optimizer.nesterov = true needs it to be 0; set one of the two");
 }
 
 // Also where the value is what `auto` would give: it would do nothing.
@@ -84,7 +104,7 @@ void check_schedule_keys(const Config& config) {
     if (std::ranges::find(used_by, type) != used_by.end() || value_text(config, option.key) == "auto") continue;
     refuse(config, option.key,
            fmt::format("schedule.type = {} does not use it, {} does; set one of the two, or this to auto",
-                       to_string(type), type_names(used_by, " or ")));
+                       to_string(type), names_of(used_by, " or ")));
   }
 }
 

@@ -14,7 +14,6 @@ using Schedule = Config::Schedule;
 constexpr const char* kAuto = "auto";
 
 const RealRange kShare{[](double v) { return v > 0 && v < 1; }, "a number > 0 and < 1"};
-const RealRange kUpToOne{[](double v) { return v >= 0 && v <= 1; }, "a number from 0 to 1"};
 const RealRange kUpToOneNotZero{[](double v) { return v > 0 && v <= 1; }, "a number > 0 and <= 1"};
 const RealRange kAtLeastOne{[](double v) { return v >= 1; }, "a number >= 1"};
 
@@ -25,7 +24,7 @@ auto of_schedule(Value Schedule::*member) {
 
 // All schedule keys may change at a resume: rates of steps to come follow the config at hand.
 OptionFacts facts(const char* name, std::string effect, const Types& used_by) {
-  return {std::string("schedule.") + name, std::move(effect) + " For " + type_names(used_by) + ".", Resume::kFree};
+  return {std::string("schedule.") + name, std::move(effect) + " For " + names_of(used_by) + ".", Resume::kFree};
 }
 
 ScheduleKey integer(const char* name, std::string effect, Types used_by, std::uint64_t least,
@@ -143,12 +142,6 @@ std::vector<ScheduleKey> make_keys() {
 }
 
 }  // namespace
-
-std::string type_names(const std::vector<ScheduleType>& types, std::string_view separator) {
-  std::vector<std::string> names(types.size());
-  std::ranges::transform(types, names.begin(), [](ScheduleType type) { return std::string(to_string(type)); });
-  return join(names, separator);
-}
 
 const std::vector<ScheduleKey>& schedule_keys() {
   static const std::vector<ScheduleKey> keys = make_keys();

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "engine/config/option_table.hpp"
@@ -13,9 +11,6 @@ struct ScheduleKey {
   Option option;
   std::vector<ScheduleType> used_by;
 };
-
-/// "step, multistep".
-std::string type_names(const std::vector<ScheduleType>& types, std::string_view separator = ", ");
 
 /// All of them, in the order of the help. Each reads `auto`, which stands for no value.
 const std::vector<ScheduleKey>& schedule_keys();

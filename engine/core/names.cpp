@@ -71,7 +71,11 @@ struct Names<Shuffle> {
 
 template <>
 struct Names<OptimizerType> {
-  static constexpr Table<OptimizerType, 1> kTable = {{{OptimizerType::kSgd, "sgd"}}};
+  static constexpr Table<OptimizerType, 5> kTable = {{{OptimizerType::kSgd, "sgd"},
+                                                      {OptimizerType::kAdam, "adam"},
+                                                      {OptimizerType::kAdamw, "adamw"},
+                                                      {OptimizerType::kRmsprop, "rmsprop"},
+                                                      {OptimizerType::kAdagrad, "adagrad"}}};
 };
 
 template <>

@@ -74,18 +74,6 @@ void sigmoids(const T* z, T* p, std::size_t n);
 template <class T>
 void add_to(T* sum, const T* term, std::size_t n);
 
-/// The constants of one step by the SGD rule of engine/optim/sgd.hpp.
-template <class T>
-struct SgdStep {
-  T learning_rate, momentum, weight_decay;
-  bool nesterov;
-};
-
-/// That rule on n consecutive parameters. `velocity` may be null where momentum is 0. Returns false where any new
-/// parameter is NaN or Inf (which any NaN or Inf of the gradient leads to).
-template <class T>
-bool sgd_update(const SgdStep<T>& step, T* parameters, const T* gradient, T* velocity, std::size_t n);
-
 /// True where every element is finite.
 template <class T>
 bool all_finite(const T* values, std::size_t n);

@@ -1,4 +1,4 @@
-// Sums, updates and checks over long runs of numbers. This file is compiled once for each instruction set.
+// Sums and checks over long runs of numbers. This file is compiled once for each instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/linalg/update_kernels.cpp"
 // clang-format off
@@ -6,6 +6,7 @@
 #include <hwy/foreach_target.h>
 // clang-format on
 
+#include "engine/linalg/finite_check-inl.hpp"
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/vector_loops-inl.hpp"
 
@@ -57,48 +58,11 @@ void add_to_any(T* sum, const T* term, std::size_t n) {
   });
 }
 
-/// Remembers whether all numbers it saw were finite: x - x is 0 for those, NaN for the others.
-template <class D>
-class FiniteCheck {
- public:
-  HWY_INLINE explicit FiniteCheck(D d) : d_(d), trace_(hn::Zero(d)) {}
-  HWY_INLINE void see(hn::Vec<D> x) { trace_ = hn::Add(trace_, hn::Sub(x, x)); }
-  [[nodiscard]] HWY_INLINE bool finite() const { return hn::AllTrue(d_, hn::Eq(trace_, hn::Zero(d_))); }
-
- private:
-  D d_;
-  hn::Vec<D> trace_;
-};
-
 template <class T>
 bool all_finite_any(const T* values, std::size_t n) {
   const hn::ScalableTag<T> d;
   FiniteCheck check(d);
   for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR { check.see(lanes.load(d, values + i)); });
-  return check.finite();
-}
-
-/// kMomentum: v is kept. The letters are those of engine/optim/sgd.hpp.
-template <bool kMomentum, class T>
-bool sgd_update_any(const SgdStep<T>& step, T* parameters, const T* gradient, T* velocity, std::size_t n) {
-  const hn::ScalableTag<T> d;
-  const auto rate = hn::Set(d, step.learning_rate);
-  const auto momentum = hn::Set(d, step.momentum);
-  const auto decay = hn::Set(d, step.weight_decay);
-  FiniteCheck check(d);
-  for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
-    auto w = lanes.load(d, parameters + i);
-    auto g = lanes.load(d, gradient + i);
-    if (step.weight_decay != 0) g = hn::Add(g, hn::Mul(decay, w));
-    if constexpr (kMomentum) {
-      const auto v = hn::Add(hn::Mul(momentum, lanes.load(d, velocity + i)), g);
-      lanes.store(v, d, velocity + i);
-      g = step.nesterov ? hn::Add(g, hn::Mul(momentum, v)) : v;
-    }
-    w = hn::Sub(w, hn::Mul(rate, g));
-    lanes.store(w, d, parameters + i);
-    check.see(w);
-  });
   return check.finite();
 }
 
@@ -108,12 +72,6 @@ void add_to_f32(float* sum, const float* term, std::size_t n) { add_to_any(sum, 
 void add_to_f64(double* sum, const double* term, std::size_t n) { add_to_any(sum, term, n); }
 bool all_finite_f32(const float* values, std::size_t n) { return all_finite_any(values, n); }
 bool all_finite_f64(const double* values, std::size_t n) { return all_finite_any(values, n); }
-bool sgd_f32(const SgdStep<float>& step, float* w, const float* g, float* v, std::size_t n) {
-  return step.momentum != 0 ? sgd_update_any<true>(step, w, g, v, n) : sgd_update_any<false>(step, w, g, v, n);
-}
-bool sgd_f64(const SgdStep<double>& step, double* w, const double* g, double* v, std::size_t n) {
-  return step.momentum != 0 ? sgd_update_any<true>(step, w, g, v, n) : sgd_update_any<false>(step, w, g, v, n);
-}
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -129,8 +87,6 @@ HWY_EXPORT(add_to_f32);
 HWY_EXPORT(add_to_f64);
 HWY_EXPORT(all_finite_f32);
 HWY_EXPORT(all_finite_f64);
-HWY_EXPORT(sgd_f32);
-HWY_EXPORT(sgd_f64);
 
 template <>
 void sum_rows(MatrixView<const float> m, float* out) {
@@ -155,15 +111,6 @@ bool all_finite(const float* values, std::size_t n) {
 template <>
 bool all_finite(const double* values, std::size_t n) {
   return HWY_DYNAMIC_DISPATCH(all_finite_f64)(values, n);
-}
-template <>
-bool sgd_update(const SgdStep<float>& step, float* parameters, const float* gradient, float* velocity, std::size_t n) {
-  return HWY_DYNAMIC_DISPATCH(sgd_f32)(step, parameters, gradient, velocity, n);
-}
-template <>
-bool sgd_update(const SgdStep<double>& step, double* parameters, const double* gradient, double* velocity,
-                std::size_t n) {
-  return HWY_DYNAMIC_DISPATCH(sgd_f64)(step, parameters, gradient, velocity, n);
 }
 
 }  // namespace gradloom

@@ -21,6 +21,11 @@ ParameterLayout::ParameterLayout(std::size_t inputs, std::span<const LayerSpec> 
   }
 }
 
+std::size_t ParameterLayout::elements_of_layer(std::size_t l) const {
+  const std::size_t end = l + 1 < depth() ? layers_[l + 1].weight_offset : size_;
+  return end - layers_[l].weight_offset;
+}
+
 std::size_t ParameterLayout::parameter_count() const {
   std::size_t count = 0;
   for (const LayerLayout& layer : layers_) count += layer.units * (layer.inputs + 1);

@@ -33,6 +33,8 @@ class ParameterLayout {
   [[nodiscard]] const LayerLayout& layer(std::size_t l) const { return layers_[l]; }
   /// Elements of a flat block, gaps included.
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// A layer's own part of a flat block, from its weights on, gaps included.
+  [[nodiscard]] std::size_t elements_of_layer(std::size_t l) const;
   /// Parameters proper, without gaps.
   [[nodiscard]] std::size_t parameter_count() const;
   [[nodiscard]] std::vector<LayerSpec> specs() const;

@@ -259,7 +259,8 @@ BenchMemory StepBench<T>::memory() const {
   memory.state = sizeof(T) * layout.size() * (1 + state_.optimizer.size());
   for (std::size_t l = 0; l < layout.depth(); ++l)
     memory.activations += sizeof(T) * layout.layer(l).units * step_.plan().batch_rows;
-  memory.promised = memory.data + 3 * memory.state + memory.activations + kSlack;
+  memory.gradient = step_.kept_gradient_bytes();
+  memory.promised = memory.data + 3 * memory.state + memory.gradient + memory.activations + kSlack;
   memory.peak_resident = peak_resident_bytes();
   return memory;
 }

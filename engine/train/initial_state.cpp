@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "engine/checkpoint/initial_parameters.hpp"
 #include "engine/nn/initializer.hpp"
@@ -10,13 +12,29 @@
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
+namespace {
+
+// Gaps between tensors are left as they are.
+template <class T>
+void fill_tensors(const ParameterLayout& layout, T value, T* block) {
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const MatrixView<T> weight = layout.weight(block, l);
+    std::fill_n(weight.data, weight.rows * weight.cols, value);
+    std::ranges::fill(layout.bias(block, l), value);
+  }
+}
+
+}  // namespace
 
 template <class T>
 TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer) {
   TrainingState<T> state{AlignedBuffer<T>(layout.size()), {}};
   initialize(config.model.init, layout, config.train.seed, state.parameters.data());
-  for (const std::string& name : optimizer.state_names())
-    state.optimizer.emplace_back(name, AlignedBuffer<T>(layout.size(), T{0}));
+  for (const std::string& name : optimizer.state_names()) {
+    AlignedBuffer<T> block(layout.size(), T{0});
+    fill_tensors(layout, static_cast<T>(optimizer.initial_state()), block.data());
+    state.optimizer.emplace_back(name, std::move(block));
+  }
   return state;
 }
 

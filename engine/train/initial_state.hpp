@@ -9,7 +9,7 @@
 
 namespace gradloom {
 
-/// What a new run starts with: parameters by model.init and train.seed, optimizer state of zeros.
+/// What a new run starts with: parameters by model.init and train.seed, optimizer state as the rule has it.
 template <class T>
 TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer);
 

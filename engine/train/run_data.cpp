@@ -12,6 +12,7 @@
 #include "engine/data/source.hpp"
 #include "engine/data/stream_statistics.hpp"
 #include "engine/data/streamed_rows.hpp"
+#include "engine/optim/optimizer.hpp"
 #include "engine/train/evaluator.hpp"
 #include "gradloom/errors.hpp"
 
@@ -105,11 +106,12 @@ Objective objective_of(const Config& config, const RunData<T>& run) {
   return {config.train.loss, balanced_weights(run.class_rows, run.training.name(), run.training.class_names())};
 }
 
-// Parameters, gradient and optimizer state, and a minibatch's activations, dropped ones and deltas, in bytes.
+// Parameters, gradient (another where it is kept for its norm) and optimizer state, and a minibatch's activations,
+// dropped ones and deltas, in bytes.
 template <class T>
 double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
-  const double saved = config.optimizer.momentum == 0 ? 1 : 2;
-  const double blocks = saved + 1 + 3 * saved;
+  const auto saved = static_cast<double>(1 + make_optimizer<T>(config.optimizer)->state_names().size());
+  const double blocks = saved + (config.optimizer.clip_grad_norm ? 2 : 1) + 3 * saved;
   double columns = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     const LayerLayout& layer = layout.layer(l);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "engine/core/thread_sanitizer.hpp"
@@ -25,17 +26,13 @@ constexpr std::size_t kUpdateUnits = kPanelMultiple;
 // and no network is to need much memory for them.
 constexpr std::size_t kGradientElements = std::size_t{256} * 1024;
 
+constexpr double kNoBound = std::numeric_limits<double>::infinity();
+
 // Inputs of a tile whose dW is computed at once: all, or whole panels.
 std::size_t inputs_at_once(const Tile& tile, std::size_t inputs) {
   constexpr std::size_t kPanelColumns = 64;
   const std::size_t fit = kGradientElements / tile.units / kPanelColumns * kPanelColumns;
   return std::min(inputs, std::max(fit, kPanelColumns));
-}
-
-// A layer's own part of a flat block, gaps included, so that another can stand behind it.
-std::size_t layer_elements(const ParameterLayout& layout, std::size_t l) {
-  const std::size_t end = l + 1 < layout.depth() ? layout.layer(l + 1).weight_offset : layout.size();
-  return end - layout.layer(l).weight_offset;
 }
 
 }  // namespace
@@ -45,6 +42,7 @@ struct StepGraph<T>::Nodes {
   explicit Nodes(StepGraph& step);
   void make_narrow(StepGraph& step);
   void make_wide(StepGraph& step);
+  void make_clipping(StepGraph& step);
   template <class Body>
   std::unique_ptr<Node> node(const Body& body);
 
@@ -54,6 +52,12 @@ struct StepGraph<T>::Nodes {
   std::vector<std::vector<std::unique_ptr<Node>>> backward;  ///< [layer][shard]
   std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here; narrow: one
   std::vector<std::vector<std::unique_ptr<Node>>> update;    ///< [layer][tile]
+
+  // With optimizer.clip-grad-norm, else none.
+  std::vector<std::unique_ptr<Node>> gradient_done;             ///< [layer]: all of its tiles have been in update
+  std::vector<std::vector<std::unique_ptr<Node>>> measure;      ///< [layer][tile]
+  std::unique_ptr<Node> norm;                                   ///< one: it needs every tile, and every tile needs it
+  std::vector<std::vector<std::unique_ptr<Node>>> update_kept;  ///< [layer][tile]
 };
 
 template <class T>
@@ -105,6 +109,29 @@ void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
   }
   for (std::size_t l = 0; l < layers; ++l)
     for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
+  if (step.clips_norm_) make_clipping(step);
+}
+
+template <class T>
+void StepGraph<T>::Nodes::make_clipping(StepGraph& step) {
+  measure.resize(update.size());
+  update_kept.resize(update.size());
+  norm = node([&step] { step.take_norm(); });
+  for (std::size_t l = 0; l < update.size(); ++l) {
+    gradient_done.push_back(node([] {}));
+    for (std::size_t t = 0; t < update[l].size(); ++t) {
+      measure[l].push_back(node([&step, l, t] { step.measure(l, t); }));
+      update_kept[l].push_back(node([&step, l, t] { step.update_kept(l, t); }));
+    }
+  }
+
+  for (std::size_t l = 0; l < update.size(); ++l)
+    for (std::size_t t = 0; t < update[l].size(); ++t) {
+      make_edge(*update[l][t], *gradient_done[l]);
+      make_edge(*gradient_done[l], *measure[l][t]);
+      make_edge(*measure[l][t], *norm);
+      make_edge(*norm, *update_kept[l][t]);
+    }
 }
 
 template <class T>
@@ -116,22 +143,25 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
       optimizer_(optimizer),
       plan_(std::move(plan)),
       arena_(arena),
+      clips_norm_(optimizer.options().clip_grad_norm.has_value()),
       loss_weights_(plan_.batch_rows),
       state_(state),
       workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true),
       loss_sums_(plan_.shards),
-      not_finite_(plan_.shards) {
+      not_finite_(plan_.shards),
+      norm_(network.layout(), static_cast<T>(optimizer.options().clip_grad_value.value_or(kNoBound))) {
   const ParameterLayout& layout = network.layout();
-  std::size_t largest_tile = 0, by_shard = 0;
+  std::size_t largest_tile = 0, by_shard = 0, whole = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     finite_.emplace_back(plan_.tiles[l].size(), 1);
-    gradient_offset_.push_back(by_shard);
-    if (plan_.reductions[l] == Reduction::kShardGradients)
-      by_shard += layer_elements(layout, l);
-    else
-      for (const Tile& tile : plan_.tiles[l])
-        largest_tile = std::max(largest_tile, tile.units * (inputs_at_once(tile, layout.layer(l).inputs) + 1));
+    std::size_t& before = plan_.reductions[l] == Reduction::kShardGradients ? by_shard : whole;
+    gradient_offset_.push_back(before);
+    before += layout.elements_of_layer(l);
+    if (clips_norm_ || plan_.reductions[l] == Reduction::kShardGradients) continue;
+    for (const Tile& tile : plan_.tiles[l])
+      largest_tile = std::max(largest_tile, tile.units * (inputs_at_once(tile, layout.layer(l).inputs) + 1));
   }
+  if (clips_norm_ && whole > 0) whole_gradients_ = AlignedBuffer<T>(whole, T{0});
   for (std::size_t s = 0; s < plan_.shards && by_shard > 0; ++s) shard_gradients_.emplace_back(by_shard, T{0});
   for (std::size_t w = 0; w < threads() && largest_tile > 0; ++w) tile_gradients_.emplace_back(largest_tile);
   if (plan_.passes == Passes::kNarrow)
@@ -164,6 +194,7 @@ double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const Upd
   x_ = x;
   y_ = y;
   context_ = context;
+  norm_value_ = 0;
   workspace_.dropout = dropout;
   weigh_rows(weights);
   products_only_ = false;
@@ -224,6 +255,16 @@ void StepGraph<T>::run_in_order() {
     for (std::size_t n = 0; n < plan_.row_nodes(); ++n) backward(n, l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t, 0);
   }
+  if (clips_norm_) clip_in_order();
+}
+
+template <class T>
+void StepGraph<T>::clip_in_order() {
+  for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
+    for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) measure(l, t);
+  take_norm();
+  for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
+    for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update_kept(l, t);
 }
 
 template <class T>
@@ -305,18 +346,20 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
   finite_[layer][tile_index] = static_cast<char>(whole ? update_whole(tile, worker, clock) : update_sum(tile, clock));
 }
 
-// A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache.
+// A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache, unless it
+// must wait for the norm.
 template <class T>
 bool StepGraph<T>::update_whole(const Tile& tile, std::size_t worker, LapClock& clock) {
   const std::size_t end = tile.end(network_.layout().layer(tile.layer).inputs);
   bool finite = true;
   for (std::size_t first = tile.first_input; first < end;) {
     const MatrixView<T> dweight = tile_gradient(tile, worker, first);
-    T* const dbias = first == 0 ? dweight.data + dweight.rows * dweight.cols : nullptr;
+    T* const behind = clips_norm_ ? kept_bias_gradient(tile) : dweight.data + dweight.rows * dweight.cols;
+    T* const dbias = first == 0 ? behind : nullptr;
     if (dbias != nullptr)
       network_.bias_gradient(tile.layer, workspace_, {0, x_.rows}, tile.first_unit, tile.units, dbias);
     clock.lap(Phase::kBackward);
-    finite &= update_units(tile, first, dweight, dbias);
+    if (!clips_norm_) finite &= update_units(tile, first, dweight, dbias);
     clock.lap(Phase::kUpdate);
     first += dweight.cols;
   }
@@ -328,7 +371,9 @@ template <class T>
 MatrixView<T> StepGraph<T>::tile_gradient(const Tile& tile, std::size_t worker, std::size_t first_input) {
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
   const std::size_t cols = std::min(inputs_at_once(tile, inputs), tile.end(inputs) - first_input);
-  const MatrixView<T> dweight(tile_gradients_[worker].data(), tile.units, cols);
+  T* const kept = clips_norm_ ? kept_gradient(tile.layer) + tile.first_unit * inputs + first_input : nullptr;
+  const MatrixView<T> dweight = clips_norm_ ? MatrixView<T>(kept, tile.units, cols, inputs)
+                                            : MatrixView<T>(tile_gradients_[worker].data(), tile.units, cols);
   network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first_input, dweight);
   return dweight;
 }
@@ -347,9 +392,59 @@ bool StepGraph<T>::update_sum(const Tile& tile, LapClock& clock) {
     add_to(sum + bias, own + bias, tile.units);
   }
   clock.lap(Phase::kReduction);
-  const bool finite = update_units(tile, 0, {sum + weight, tile.units, shape.inputs}, sum + bias);
+  const bool finite = clips_norm_ || update_tile(tile);
   clock.lap(Phase::kUpdate);
   return finite;
+}
+
+// Squares of the tile's share of its layer's gradient, which all tiles have left in memory.
+template <class T>
+void StepGraph<T>::measure(std::size_t layer, std::size_t tile) {
+  if (products_only_) return;
+  LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile));
+  norm_.measure(layer, kept_gradient(layer), tile, plan_.tiles[layer].size());
+  clock.lap(Phase::kReduction);
+}
+
+template <class T>
+void StepGraph<T>::take_norm() {
+  if (products_only_) return;
+  norm_value_ = norm_.value();
+  context_.gradient_scale = clipped_scale(norm_value_, *optimizer_.options().clip_grad_norm);
+  if (std::isfinite(norm_value_)) return;
+  for (std::size_t l = 0; l < finite_.size(); ++l) std::ranges::fill(finite_[l], static_cast<char>(norm_.is_finite(l)));
+}
+
+// Behind take_norm(). Where there is no norm, there is nothing that parameters could be moved by.
+template <class T>
+void StepGraph<T>::update_kept(std::size_t layer, std::size_t tile) {
+  if (products_only_ || !std::isfinite(norm_value_)) return;
+  LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile));
+  finite_[layer][tile] = static_cast<char>(update_tile(plan_.tiles[layer][tile]));
+  clock.lap(Phase::kUpdate);
+}
+
+// Where a layer's gradient is as long as it is kept: its sum over shards in the memory of the first.
+template <class T>
+T* StepGraph<T>::kept_gradient(std::size_t layer) {
+  if (plan_.reductions[layer] == Reduction::kShardGradients) return shard_gradient(layer, 0);
+  return whole_gradients_.data() + gradient_offset_[layer];
+}
+
+template <class T>
+T* StepGraph<T>::kept_bias_gradient(const Tile& tile) {
+  const LayerLayout& shape = network_.layout().layer(tile.layer);
+  return kept_gradient(tile.layer) + (shape.bias_offset - shape.weight_offset) + tile.first_unit;
+}
+
+// From the gradient that is kept.
+template <class T>
+bool StepGraph<T>::update_tile(const Tile& tile) {
+  const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
+  const T* const dweight = kept_gradient(tile.layer) + tile.first_unit * inputs + tile.first_input;
+  const T* const dbias = tile.first_input == 0 ? kept_bias_gradient(tile) : nullptr;
+  return update_units(tile, tile.first_input, {dweight, tile.units, tile.end(inputs) - tile.first_input, inputs},
+                      dbias);
 }
 
 // A narrow network's whole block at once: its tensors are too small to be taken one by one. Gaps hold zeros everywhere.
@@ -361,12 +456,40 @@ void StepGraph<T>::update_all() {
   T* const gradient = shard_gradients_[0].data();
   for (std::size_t s = 1; s < plan_.shards && plan_.shard(s, x_.rows).count > 0; ++s)
     add_to(gradient, shard_gradients_[s].data(), layout.size());
+  if (clips_norm_) {
+    for (std::size_t l = 0; l < layout.depth(); ++l) norm_.measure(l, kept_gradient(l));
+    take_norm();
+  }
   clock.lap(Phase::kReduction);
-  const bool finite = update_range(gradient, 0, layout.size());
+  if (!std::isfinite(norm_value_)) return;
+  const bool finite = update_block(gradient);
   for (std::size_t l = 0; l < layout.depth(); ++l)
-    finite_[l][0] = static_cast<char>(
-        finite || all_finite(state_.parameters.data() + layout.layer(l).weight_offset, layer_elements(layout, l)));
+    std::ranges::fill(finite_[l], static_cast<char>(finite || is_layer_finite(l, gradient)));
   clock.lap(Phase::kUpdate);
+}
+
+// All parameters from a gradient laid out as they are.
+template <class T>
+bool StepGraph<T>::update_block(const T* gradient) {
+  const ParameterLayout& layout = network_.layout();
+  if (optimizer_.options().decay_biases) return update_range(context_, gradient, 0, layout.size());
+  bool finite = true;
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const LayerLayout& layer = layout.layer(l);
+    finite &= update_range(context_, gradient + layer.weight_offset, layer.weight_offset, layer.units * layer.inputs);
+    finite &= update_biases(gradient + layer.bias_offset, layer.bias_offset, layer.units);
+  }
+  return finite;
+}
+
+// What an update looked at, of one layer: its parameters, states and gradient.
+template <class T>
+bool StepGraph<T>::is_layer_finite(std::size_t layer, const T* gradient) const {
+  const std::size_t first = network_.layout().layer(layer).weight_offset;
+  const std::size_t count = network_.layout().elements_of_layer(layer);
+  return all_finite(state_.parameters.data() + first, count) && all_finite(gradient + first, count) &&
+         std::ranges::all_of(state_.optimizer,
+                             [&](const auto& state) { return all_finite(state.second.data() + first, count); });
 }
 
 // The tile's weights of inputs [first_input, first_input + dweight.cols), and its biases where there is a gradient of
@@ -376,15 +499,15 @@ bool StepGraph<T>::update_units(const Tile& tile, std::size_t first_input, Matri
                                 const T* dbias) {
   const LayerLayout& shape = network_.layout().layer(tile.layer);
   const bool all_inputs = dweight.cols == shape.inputs;
-  bool finite = dbias == nullptr || update_range(dbias, shape.bias_offset + tile.first_unit, tile.units);
+  bool finite = dbias == nullptr || update_biases(dbias, shape.bias_offset + tile.first_unit, tile.units);
   for (std::size_t done = 0; done < tile.units; done += kUpdateUnits) {
     const std::size_t units = std::min(kUpdateUnits, tile.units - done);
     const std::size_t offset = shape.weight_offset + (tile.first_unit + done) * shape.inputs + first_input;
     if (all_inputs)  // then units follow each other
-      finite &= update_range(dweight.row(done).data(), offset, units * shape.inputs);
+      finite &= update_range(context_, dweight.row(done).data(), offset, units * shape.inputs);
     else
       for (std::size_t u = 0; u < units; ++u)
-        finite &= update_range(dweight.row(done + u).data(), offset + u * shape.inputs, dweight.cols);
+        finite &= update_range(context_, dweight.row(done + u).data(), offset + u * shape.inputs, dweight.cols);
     if (weights_ && first_input + dweight.cols == shape.inputs)
       weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit + done, units);
   }
@@ -418,12 +541,19 @@ void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
 }
 
 template <class T>
-bool StepGraph<T>::update_range(const T* gradient, std::size_t offset, std::size_t count) {
-  constexpr std::size_t kMostStates = 4;
-  T* state[kMostStates];
-  const std::size_t states = std::min(state_.optimizer.size(), kMostStates);
+bool StepGraph<T>::update_biases(const T* gradient, std::size_t offset, std::size_t count) {
+  UpdateContext context = context_;
+  context.penalized = optimizer_.options().decay_biases;
+  return update_range(context, gradient, offset, count);
+}
+
+template <class T>
+bool StepGraph<T>::update_range(const UpdateContext& context, const T* gradient, std::size_t offset,
+                                std::size_t count) {
+  T* state[Optimizer<T>::kMostStates];
+  const std::size_t states = state_.optimizer.size();
   for (std::size_t k = 0; k < states; ++k) state[k] = state_.optimizer[k].second.data() + offset;
-  return optimizer_.update(context_, state_.parameters.data() + offset, gradient, {state, states}, count);
+  return optimizer_.update(context, state_.parameters.data() + offset, gradient, {state, states}, count);
 }
 
 // The first layer whose activations of the last step are not finite; the number of layers where there is none.
@@ -454,7 +584,8 @@ int StepGraph<T>::diverged_layer() const {
   }
   for (std::size_t l = 0; l < finite_.size(); ++l)
     if (std::any_of(finite_[l].begin(), finite_[l].end(), [](char f) { return f == 0; })) return static_cast<int>(l);
-  return -1;
+  // The norm of finite parts can still be too large for a number: no layer stands out then.
+  return std::isfinite(norm_value_) ? -1 : 0;
 }
 
 template class StepGraph<float>;

@@ -10,6 +10,7 @@
 #include "engine/nn/network.hpp"
 #include "engine/nn/objective.hpp"
 #include "engine/optim/optimizer.hpp"
+#include "engine/train/gradient_norm.hpp"
 #include "engine/train/step_plan.hpp"
 #include "engine/train/step_times.hpp"
 #include "gradloom/options.hpp"
@@ -31,7 +32,12 @@ struct TrainingState {
 ///                              update(L-1, tile)  ...     update(0, tile)       for every tile of the layer
 ///
 /// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
-/// layers before it still run backward. Sums are made in shard order, so the result is the same for any thread count.
+/// layers before it still run backward. With optimizer.clip-grad-norm no parameter may change before the norm of the
+/// whole gradient is known; then `update` leaves the gradient in memory, and behind all of them come
+///
+///         measure(layer, tile) for every tile ─► take_norm ─► update_kept(layer, tile) for every tile
+///
+/// Sums are made in shard order, so the result is the same for any thread count.
 /// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
 /// order on the calling thread. Of a narrow network both passes of some shards are one node, and all updates another.
 template <class T>
@@ -73,6 +79,9 @@ class StepGraph {
   /// to outlive its use.
   void set_times(StepTimes* times) { times_ = times; }
 
+  /// Bytes of the gradient that is kept for optimizer.clip-grad-norm, but for shards' own.
+  [[nodiscard]] std::uint64_t kept_gradient_bytes() const { return sizeof(T) * whole_gradients_.size(); }
+
   /// After run(): the first layer (in forward order) whose activations, else whose new parameters, hold NaN or Inf; -1
   /// where all is finite. Looks at parameters by flags that the updates left, at activations only where the loss of
   /// the step was not finite.
@@ -87,6 +96,9 @@ class StepGraph {
   void both_passes(std::size_t node, std::size_t worker);
   void shard_passes(std::size_t shard, std::size_t worker);
   void update(std::size_t layer, std::size_t tile, std::size_t worker);
+  void measure(std::size_t layer, std::size_t tile);
+  void take_norm();
+  void update_kept(std::size_t layer, std::size_t tile);
   void update_all();
 
   // The same for run_products().
@@ -101,9 +113,16 @@ class StepGraph {
   bool update_sum(const Tile& tile, LapClock& clock);
   MatrixView<T> tile_gradient(const Tile& tile, std::size_t worker, std::size_t first_input);
   [[nodiscard]] T* shard_gradient(std::size_t layer, std::size_t shard);
+  [[nodiscard]] T* kept_gradient(std::size_t layer);
+  [[nodiscard]] T* kept_bias_gradient(const Tile& tile);
+  bool update_tile(const Tile& tile);
   bool update_units(const Tile& tile, std::size_t first_input, MatrixView<const T> dweight, const T* dbias);
-  bool update_range(const T* gradient, std::size_t offset, std::size_t count);
+  bool update_block(const T* gradient);
+  bool update_biases(const T* gradient, std::size_t offset, std::size_t count);
+  bool update_range(const UpdateContext& context, const T* gradient, std::size_t offset, std::size_t count);
+  [[nodiscard]] bool is_layer_finite(std::size_t layer, const T* gradient) const;
   void run_in_order();
+  void clip_in_order();
   [[nodiscard]] std::size_t first_layer_not_finite() const;
 
   // Constant after construction.
@@ -113,11 +132,12 @@ class StepGraph {
   const Optimizer<T>& optimizer_;
   const StepPlan plan_;
   Arena& arena_;
+  const bool clips_norm_;  ///< the whole gradient is kept until its norm is known
 
   // The step under way: set by run() before any node starts.
   MatrixView<const T> x_;
   MatrixView<const T> y_;
-  UpdateContext context_;
+  UpdateContext context_;             ///< its gradient_scale: from take_norm() on
   double weight_ = 0;                 ///< of all rows
   std::vector<double> loss_weights_;  ///< [row]: what it counts, where they do not count alike
   bool weighted_ = false;             ///< they do not
@@ -136,7 +156,10 @@ class StepGraph {
   std::vector<std::size_t> not_finite_;  ///< [shard]: first layer whose activations are not, of a narrow network
   std::vector<AlignedBuffer<T>> tile_gradients_;   ///< [worker]: some of a tile's, of kWholeMinibatch's layers
   std::vector<AlignedBuffer<T>> shard_gradients_;  ///< [shard]: of kShardGradients' layers; the sum is in the first
+  AlignedBuffer<T> whole_gradients_;               ///< of kWholeMinibatch's layers, where clips_norm_
   std::vector<std::size_t> gradient_offset_;       ///< [layer]: where it begins there, laid out as in the parameters
+  GradientNorm<T> norm_;                           ///< measured where clips_norm_
+  double norm_value_ = 0;                          ///< of this step's gradient, written by take_norm(); else 0
   std::vector<std::vector<char>> finite_;          ///< [layer][tile]: 1 where the last update left finite parameters
 
   std::unique_ptr<Nodes> nodes_;

@@ -77,7 +77,19 @@ struct Config {
     double learning_rate = 0.01;
     double momentum = 0;
     bool nesterov = false;
-    double weight_decay = 0;
+    double weight_decay = 0;   ///< L2 in the gradient; of adamw decoupled from it
+    double l1 = 0;             ///< times sign(w), in the gradient
+    bool decay_biases = true;  ///< whether weight_decay and l1 are of biases too
+    double dampening = 0;      ///< of sgd's momentum, in [0, 1]
+    double beta1 = 0.9;        ///< of adam and adamw, in [0, 1), as beta2
+    double beta2 = 0.999;
+    std::optional<double> epsilon;         ///< none: 1e-8, of adagrad 1e-10
+    double alpha = 0.99;                   ///< of rmsprop, in [0, 1)
+    bool centered = false;                 ///< of rmsprop
+    double lr_decay = 0;                   ///< of adagrad
+    double initial_accumulator_value = 0;  ///< of adagrad
+    std::optional<double> clip_grad_norm;  ///< the longest that the whole gradient may be; none: any length
+    std::optional<double> clip_grad_value;
   } optimizer;
 
   struct Schedule {

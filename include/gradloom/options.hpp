@@ -37,7 +37,8 @@ enum class Standardize { kNone, kFeatures, kTargets, kBoth };
 /// Order of an epoch's rows: all mixed; mixed within windows as large as memory allows, whose parts come from all over
 /// the set (the same as all mixed where the set fits in memory); or as they stand.
 enum class Shuffle { kFull, kWindow, kNone };
-enum class OptimizerType { kSgd };
+/// Update rules, as torch.optim defines SGD, Adam, AdamW, RMSprop and Adagrad.
+enum class OptimizerType { kSgd, kAdam, kAdamw, kRmsprop, kAdagrad };
 /// How the learning rate changes, as PyTorch's StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR and, with a
 /// period, CosineAnnealingWarmRestarts, PolynomialLR, OneCycleLR and ReduceLROnPlateau.
 enum class ScheduleType { kConstant, kStep, kMultistep, kExponential, kCosine, kPolynomial, kOneCycle, kPlateau };

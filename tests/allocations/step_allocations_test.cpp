@@ -9,7 +9,7 @@
 
 #include "engine/data/feed.hpp"
 #include "engine/linalg/panels.hpp"
-#include "engine/optim/sgd.hpp"
+#include "engine/optim/optimizer.hpp"
 #include "engine/train/initial_state.hpp"
 #include "engine/train/step_graph.hpp"
 #include "engine/train/training_run.hpp"
@@ -57,7 +57,25 @@ struct StepCase {
   bool spread;
   Passes passes;
   Reduction reduction;
+  Config::Optimizer optimizer;
 };
+
+Config::Optimizer nesterov() {
+  Config::Optimizer options;
+  options.momentum = 0.9;
+  options.nesterov = true;
+  options.weight_decay = 1e-3;
+  return options;
+}
+
+// The rule with the most state, and a norm that every step waits for.
+Config::Optimizer clipping_optimizer() {
+  Config::Optimizer options;
+  options.type = OptimizerType::kAdam;
+  options.decay_biases = false;
+  options.clip_grad_norm = 0.1;
+  return options;
+}
 
 ParameterLayout layout_for(Passes passes) {
   if (passes == Passes::kNarrow)
@@ -69,7 +87,8 @@ std::uint64_t allocations_of_steps(const StepCase& c) {
   require_safe_platform();  // one BLAS thread
   const ParameterLayout layout = layout_for(c.passes);
   const Network<float> network(layout);
-  const Sgd<float> optimizer({OptimizerType::kSgd, 0.01, 0.9, true, 1e-3});
+  const auto rule = make_optimizer<float>(c.optimizer);
+  const Optimizer<float>& optimizer = *rule;
   TrainingState<float> state = initial_state<float>({}, layout, optimizer);
   const Dataset<float> data = samples<float>(100, 1);
   const Products products = c.passes == Passes::kBlas ? Products::kBlas : Products::kPanels;
@@ -154,7 +173,8 @@ TEST_CASE("a step allocates nothing", "[allocations]") {
             std::pair{Passes::kPanels, Reduction::kWholeMinibatch},
             std::pair{Passes::kNarrow, Reduction::kShardGradients}}) {
         CAPTURE(threads, spread, static_cast<int>(passes), static_cast<int>(reduction));
-        CHECK(allocations_of_steps({threads, spread, passes, reduction}) == 0);
+        for (const Config::Optimizer& options : {nesterov(), clipping_optimizer()})
+          CHECK(allocations_of_steps({threads, spread, passes, reduction, options}) == 0);
       }
 }
 

@@ -10,6 +10,7 @@
 
 #include "engine/core/random.hpp"
 #include "engine/linalg/kernels.hpp"
+#include "engine/linalg/optimizer_kernels.hpp"
 #include "engine/nn/initializer.hpp"
 #include "engine/optim/optimizer.hpp"
 #include "engine/train/step_graph.hpp"
@@ -65,7 +66,7 @@ int main() {
   const Matrix<float> x = random_matrix(kBatch, 784, 1), y = random_matrix(kBatch, 10, 2);
 
   AlignedBuffer<float> gradient(n, 1e-6F);
-  const SgdStep<float> rule{1e-3F, 0, 0, false};
+  const SgdStep<float> rule{1e-3F, 0};
   std::vector<double> steps, checked, unchecked;
   bool finite = true;
   for (int round = 0; round < kRounds; ++round) {
@@ -74,7 +75,7 @@ int main() {
     finite = finite && step.diverged_layer() < 0;
     const auto with = [&] {
       checked.push_back(
-          microseconds([&] { finite = sgd_update<float>(rule, w, gradient.data(), nullptr, n) && finite; }));
+          microseconds([&] { finite = sgd_update<float>(rule, {}, w, gradient.data(), nullptr, n) && finite; }));
     };
     const auto without = [&] {
       unchecked.push_back(microseconds([&] { update_without_check(1e-3F, w, gradient.data(), n); }));

@@ -15,6 +15,7 @@
 #include "engine/core/random.hpp"
 #include "engine/linalg/dropout.hpp"
 #include "engine/linalg/gemm.hpp"
+#include "engine/linalg/optimizer_kernels.hpp"
 #include "engine/nn/loss.hpp"
 
 namespace {
@@ -149,9 +150,9 @@ void update(State& state, std::size_t n, float momentum) {
   Matrix<float> parameters = random_matrix<float>({1, n});
   const Matrix<float> gradient = random_matrix<float>({1, n}, 1e-9);
   Matrix<float> velocity(1, n, 0.0F);
-  const SgdStep<float> step{1e-3F, momentum, 0, false};
+  const SgdStep<float> step{1e-3F, momentum};
   for (auto _ : state) {
-    benchmark::DoNotOptimize(sgd_update<float>(step, parameters.data(), gradient.data(), velocity.data(), n));
+    benchmark::DoNotOptimize(sgd_update<float>(step, {}, parameters.data(), gradient.data(), velocity.data(), n));
     benchmark::ClobberMemory();
   }
   count_elements(state, {1, n});

@@ -431,6 +431,9 @@ TEST_CASE("Random configs survive the resolved text bit by bit", "[config]") {
     c.optimizer.learning_rate = std::exp(40 * random.normal(counter++));
     c.optimizer.momentum = random.uniform(counter++);
     c.optimizer.nesterov = draw(2) && c.optimizer.momentum > 0;
+    c.optimizer.l1 = random.uniform(counter++);
+    c.optimizer.decay_biases = draw(2);
+    c.optimizer.clip_grad_norm = draw(2) ? std::optional(random.uniform(counter++) + 1e-9) : std::nullopt;
     c.checkpoint.every_epochs = draw(2) ? std::optional(1 + draw(9)) : std::nullopt;
     c.early_stopping.min_delta = random.uniform(counter++) * 1e-12;
     const Config r = parse_config(resolved_text(c), "resolved");
@@ -445,6 +448,9 @@ TEST_CASE("Random configs survive the resolved text bit by bit", "[config]") {
     CHECK(r.optimizer.learning_rate == c.optimizer.learning_rate);
     CHECK(r.optimizer.momentum == c.optimizer.momentum);
     CHECK(r.optimizer.nesterov == c.optimizer.nesterov);
+    CHECK(r.optimizer.l1 == c.optimizer.l1);
+    CHECK(r.optimizer.decay_biases == c.optimizer.decay_biases);
+    CHECK(r.optimizer.clip_grad_norm == c.optimizer.clip_grad_norm);
     CHECK(r.checkpoint.every_epochs == c.checkpoint.every_epochs);
     CHECK(r.early_stopping.min_delta == c.early_stopping.min_delta);
   }
@@ -455,19 +461,69 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
   const Config free =
       parse_config(kMinimal +
                        "epochs = 99\nthreads = 3\nlog-every = 7\nmax-steps = 5\n[run]\ndir = elsewhere\n"
-                       "[optimizer]\nlearning-rate = 1\nweight-decay = 0.1\n[data]\nmemory = 1GiB\n"
+                       "[optimizer]\nlearning-rate = 1\nweight-decay = 0.1\nl1 = 0.1\ndecay-biases = false\n"
+                       "clip-grad-norm = 1\nclip-grad-value = 1\n[data]\nmemory = 1GiB\n"
                        "[checkpoint]\nkeep-last = 9\n",
                    "c.ini");
   CHECK_NOTHROW(require_resumable(before, free));
-  for (const char* line : {"batch-size = 3", "seed = 2", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
-                           "[data]\nshuffle = none", "[data]\nweights = w", "[model]\nprecision = float64",
-                           "[model]\nlayer = 1 linear", "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
+  for (const char* line :
+       {"batch-size = 3", "seed = 2", "shard-rows = 8", "[optimizer]\nmomentum = 0.1", "[optimizer]\ntype = adam",
+        "[optimizer]\ntype = rmsprop", "[data]\nshuffle = none", "[data]\nweights = w", "[model]\nprecision = float64",
+        "[model]\nlayer = 1 linear", "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
     const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
     CAPTURE(line);
     CHECK_THROWS_AS(require_resumable(before, changed), ConfigError);
   }
   const Config seed = parse_config(kMinimal + "seed = 2\n", "c.ini");
   CHECK_THROWS_WITH(require_resumable(before, seed), Contains("c.ini:8: train.seed = 2") && Contains("trained with 1"));
+}
+
+TEST_CASE("Each update rule holds its own constants to a resume", "[config]") {
+  for (const auto& [type, keys] :
+       {std::pair{"sgd\nmomentum = 0.5", std::vector{"dampening = 0.5", "nesterov = true"}},
+        std::pair{"adam", std::vector{"beta1 = 0.5", "beta2 = 0.5", "epsilon = 1e-6"}},
+        std::pair{"rmsprop", std::vector{"alpha = 0.5", "centered = true", "momentum = 0.5", "epsilon = 1e-6"}},
+        std::pair{"adagrad", std::vector{"initial-accumulator-value = 0.5", "epsilon = 1e-6"}}})
+    for (const std::string key : keys) {
+      CAPTURE(type, key);
+      const std::string text = kMinimal + "[optimizer]\ntype = " + type + "\n";
+      const Config changed = parse_config(text + key + "\n", "c.ini");
+      CHECK_NOTHROW(require_resumable(changed, changed));
+      CHECK_THROWS_WITH(require_resumable(parse_config(text, "c.ini"), changed),
+                        Contains("optimizer." + key.substr(0, key.find(' '))) && Contains("was trained with"));
+    }
+  const std::string adagrad = kMinimal + "[optimizer]\ntype = adagrad\n";
+  CHECK_NOTHROW(require_resumable(parse_config(adagrad, "c.ini"), parse_config(adagrad + "lr-decay = 0.5\n", "c.ini")));
+}
+
+TEST_CASE("A key of another update rule is refused, its default is not", "[config]") {
+  const auto parse = [](const std::string& lines) { return parse_config(kMinimal + "[optimizer]\n" + lines, "c.ini"); };
+  const std::vector<std::pair<const char*, std::vector<std::string>>> unused = {
+      {"sgd",
+       {"beta1 = 0.5", "beta2 = 0.5", "epsilon = 1e-6", "alpha = 0.5", "centered = true", "lr-decay = 1",
+        "initial-accumulator-value = 1"}},
+      {"adam", {"momentum = 0.5", "dampening = 0.5", "nesterov = true", "alpha = 0.5", "centered = true"}},
+      {"adamw", {"momentum = 0.5", "lr-decay = 1"}},
+      {"rmsprop", {"dampening = 0.5", "nesterov = true", "beta1 = 0.5", "initial-accumulator-value = 1"}},
+      {"adagrad", {"momentum = 0.5", "beta2 = 0.5", "alpha = 0.5"}}};
+  for (const auto& [type, keys] : unused)
+    for (const std::string& key : keys) {
+      CAPTURE(type, key);
+      CHECK_THROWS_WITH(parse(std::string("type = ") + type + "\n" + key + "\n"),
+                        Contains("c.ini:10: optimizer." + key) &&
+                            Contains(std::string("optimizer.type = ") + type + " does not use it"));
+    }
+  CHECK_NOTHROW(parse("type = adam\nmomentum = 0\nnesterov = false\nalpha = 0.99\nlr-decay = 0\n"));
+  CHECK_NOTHROW(parse("epsilon = auto\nbeta1 = 0.9\n"));
+  CHECK_THROWS_WITH(parse("dampening = 0.5\n"), Contains("needs optimizer.momentum > 0"));
+  CHECK_THROWS_WITH(parse("momentum = 0.5\nnesterov = true\ndampening = 0.5\n"), Contains("needs it to be 0"));
+  for (const char* line : {"clip-grad-norm = 0", "clip-grad-value = 0", "clip-grad-norm = inf", "l1 = -1",
+                           "type = adam\nbeta1 = 1", "type = adam\nepsilon = 0", "type = rmsprop\nalpha = 1",
+                           "momentum = 1\ndampening = 2", "type = adagrad\ninitial-accumulator-value = -1"}) {
+    CAPTURE(line);
+    CHECK_THROWS_WITH(parse(std::string(line) + "\n"), Contains("must be"));
+  }
+  CHECK_THROWS_WITH(parse("type = adan\n"), Contains("one of sgd, adam, adamw, rmsprop, adagrad"));
 }
 
 TEST_CASE("The help names every key with its default", "[config]") {

@@ -322,17 +322,14 @@ TEMPLATE_TEST_CASE("sums add rows in their order", "[linalg]", float, double) {
 
 TEMPLATE_TEST_CASE("one NaN or Inf anywhere is seen", "[linalg]", float, double) {
   using T = TestType;
-  const SgdStep<T> step{static_cast<T>(0.01), static_cast<T>(0.9), 0, true};
   on_every_instruction_set([&] {
     for (std::size_t n = 1; n <= 40; ++n)
       for (std::size_t bad = 0; bad < n; ++bad)
         for (const T evil : {std::numeric_limits<T>::quiet_NaN(), -std::numeric_limits<T>::infinity()}) {
-          std::vector<T> w(n, T{1}), g(n, T{2}), v(n, T{3});
+          std::vector<T> g(n, T{2});
           REQUIRE(all_finite<T>(g.data(), n));
-          REQUIRE(sgd_update<T>(step, w.data(), g.data(), v.data(), n));
           g[bad] = evil;
           REQUIRE_FALSE(all_finite<T>(g.data(), n));
-          REQUIRE_FALSE(sgd_update<T>(step, w.data(), g.data(), v.data(), n));
         }
     CHECK(all_finite<T>(nullptr, 0));
   });

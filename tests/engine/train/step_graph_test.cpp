@@ -1,5 +1,6 @@
 #include "engine/train/step_graph.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -44,11 +45,26 @@ bool same_bits(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
+Config::Optimizer nesterov() {
+  Config::Optimizer options;
+  options.learning_rate = 0.1;
+  options.momentum = 0.9;
+  options.nesterov = true;
+  options.weight_decay = 1e-3;
+  return options;
+}
+
+Config::Optimizer adam() {
+  Config::Optimizer options;
+  options.type = OptimizerType::kAdam;
+  return options;
+}
+
 struct Job {
   std::vector<LayerSpec> layers = {{64, Activation::kRelu}, {33, Activation::kTanh}, {5, Activation::kLinear}};
   std::size_t inputs = 40;
   std::size_t rows = 200;
-  Config::Optimizer optimizer{OptimizerType::kSgd, 0.1, 0.9, true, 1e-3};
+  Config::Optimizer optimizer = nesterov();
 };
 
 Job job_with_dropout() {
@@ -86,6 +102,18 @@ Job narrow_job() {
   return job;
 }
 
+// The norm of the whole gradient before any update, two states, and biases that are treated in their own way. The
+// gradient's norm is about 1 here.
+Job clipping_job(Job job = {}) {
+  job.optimizer = adam();
+  job.optimizer.weight_decay = 0.01;
+  job.optimizer.l1 = 1e-3;
+  job.optimizer.decay_biases = false;
+  job.optimizer.clip_grad_norm = 0.1;
+  job.optimizer.clip_grad_value = 0.05;
+  return job;
+}
+
 // Two steps of each epoch, on rows that stand in the set one after the other.
 DropoutContext dropout_of(std::uint64_t step) { return {3, step / 2, {step % 2 * 1000, nullptr}}; }
 
@@ -94,10 +122,10 @@ template <class T>
 TrainingState<T> train(const Job& job, StepPlan plan, std::size_t threads) {
   const ParameterLayout layout(job.inputs, job.layers);
   const Network<T> network(layout);
-  const Sgd<T> optimizer(job.optimizer);
-  TrainingState<T> state = fresh_state<T>(layout, optimizer);
+  const auto optimizer = make_optimizer<T>(job.optimizer);
+  TrainingState<T> state = fresh_state<T>(layout, *optimizer);
   Arena arena(threads);
-  StepGraph<T> step(network, Loss::kMse, optimizer, std::move(plan), state, arena);
+  StepGraph<T> step(network, Loss::kMse, *optimizer, std::move(plan), state, arena);
   const auto x = random_matrix<T>(job.rows, job.inputs, 1);
   const auto y = random_matrix<T>(job.rows, layout.outputs(), 2);
   for (std::uint64_t k = 1; k <= 5; ++k) {
@@ -109,13 +137,42 @@ TrainingState<T> train(const Job& job, StepPlan plan, std::size_t threads) {
   return state;
 }
 
+// clip_grad_norm_ over gaps too, which hold zeros.
+template <class T>
+double naive_scale(const Config::Optimizer& options, const AlignedBuffer<T>& gradient) {
+  if (!options.clip_grad_norm) return 1;
+  const double most = options.clip_grad_value.value_or(std::numeric_limits<double>::infinity());
+  double squares = 0;
+  for (const T g : gradient.span()) squares += std::pow(std::clamp(static_cast<double>(g), -most, most), 2);
+  return std::min(1.0, *options.clip_grad_norm / (std::sqrt(squares) + 1e-6));
+}
+
+// One tensor after the other.
+template <class T>
+void update_naively(const Optimizer<T>& optimizer, const ParameterLayout& layout, std::uint64_t k,
+                    const AlignedBuffer<T>& gradient, TrainingState<T>& state) {
+  UpdateContext context{0.1, k, naive_scale(optimizer.options(), gradient)};
+  const auto update = [&](std::size_t offset, std::size_t count) {
+    std::vector<T*> states;
+    for (auto& [name, block] : state.optimizer) states.push_back(block.data() + offset);
+    REQUIRE(optimizer.update(context, state.parameters.data() + offset, gradient.data() + offset, states, count));
+  };
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const LayerLayout& layer = layout.layer(l);
+    context.penalized = true;
+    update(layer.weight_offset, layer.units * layer.inputs);
+    context.penalized = optimizer.options().decay_biases;
+    update(layer.bias_offset, layer.units);
+  }
+}
+
 // The naive twin: one shard, no graph, no tiles, gradient of the whole minibatch at once, written out.
 template <class T>
 TrainingState<T> train_naively(const Job& job) {
   const ParameterLayout layout(job.inputs, job.layers);
   const Network<T> network(layout);
-  const Sgd<T> optimizer(job.optimizer);
-  TrainingState<T> state = fresh_state<T>(layout, optimizer);
+  const auto optimizer = make_optimizer<T>(job.optimizer);
+  TrainingState<T> state = fresh_state<T>(layout, *optimizer);
   const auto x = random_matrix<T>(job.rows, job.inputs, 1);
   const auto y = random_matrix<T>(job.rows, layout.outputs(), 2);
   Workspace<T> w(layout, job.rows, true);
@@ -132,8 +189,7 @@ TrainingState<T> train_naively(const Job& job) {
     for (std::size_t l = 0; l < layout.depth(); ++l)
       network.gradient(l, x.view(), w, rows, 0, layout.weight(gradient.data(), l),
                        layout.bias(gradient.data(), l).data());
-    T* velocity = state.optimizer[0].second.data();
-    REQUIRE(optimizer.update({0.1, k}, state.parameters.data(), gradient.data(), {&velocity, 1}, layout.size()));
+    update_naively(*optimizer, layout, k, gradient, state);
   }
   return state;
 }
@@ -193,7 +249,7 @@ constexpr std::array<std::size_t, 3> kShardRows = {7, 64, 200};
 #endif
 
 TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[train][threads]", float, double) {
-  const Job job = GENERATE(Job{}, job_with_dropout());
+  const Job job = GENERATE(Job{}, job_with_dropout(), clipping_job());
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
     for (const std::size_t shard_rows : kShardRows) {
@@ -210,7 +266,7 @@ TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[tra
 
 TEST_CASE("every way to compute a step agrees with the naive twin", "[train][threads]") {
   // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
-  const Job job = GENERATE(Job{}, job_with_dropout(), many_inputs());
+  const Job job = GENERATE(Job{}, job_with_dropout(), many_inputs(), clipping_job(), clipping_job(job_with_dropout()));
   const auto naive = train_naively<double>(job);
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
@@ -239,10 +295,10 @@ std::pair<AlignedBuffer<float>, std::vector<double>> train_as_planned(const Job&
                                                                       std::size_t threads) {
   const ParameterLayout layout(job.inputs, job.layers);
   const Network<float> network(layout);
-  const Sgd<float> optimizer(job.optimizer);
-  TrainingState<float> state = fresh_state<float>(layout, optimizer);
+  const auto optimizer = make_optimizer<float>(job.optimizer);
+  TrainingState<float> state = fresh_state<float>(layout, *optimizer);
   Arena arena(threads);
-  StepGraph<float> step(network, Loss::kMse, optimizer, plan_step(layout, job.rows, 0, products, threads), state,
+  StepGraph<float> step(network, Loss::kMse, *optimizer, plan_step(layout, job.rows, 0, products, threads), state,
                         arena);
   const auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
@@ -256,13 +312,23 @@ std::pair<AlignedBuffer<float>, std::vector<double>> train_as_planned(const Job&
 
 TEST_CASE("plans for any number of threads give the same parameters and losses", "[train][threads]") {
   const auto products = GENERATE(Products::kPanels, Products::kBlas);
-  const Job job = GENERATE(wide_job(), narrow_job(), many_inputs(), large_tiles());
+  const Job job = GENERATE(wide_job(), narrow_job(), many_inputs(), large_tiles(), clipping_job(wide_job()),
+                           clipping_job(narrow_job()), clipping_job(large_tiles()));
   const auto one = train_as_planned(job, products, 1);
   for (const std::size_t threads : kThreadCounts) {
     const auto many = train_as_planned(job, products, threads);
     CHECK(same_bits(many.first, one.first));
     CHECK(many.second == one.second);
   }
+}
+
+TEST_CASE("a norm that is never reached leaves no trace in the bits", "[train][threads]") {
+  const auto products = GENERATE(Products::kPanels, Products::kBlas);
+  const Job job = GENERATE(Job{}, narrow_job(), large_tiles());
+  Job kept = job;
+  kept.optimizer.clip_grad_norm = 1e9;
+  for (const std::size_t threads : {1, 2})
+    CHECK(same_bits(train_as_planned(kept, products, threads).first, train_as_planned(job, products, threads).first));
 }
 
 // Parameters after three steps on the first rows of a job, whose weights are as `weights` says.
@@ -314,7 +380,7 @@ TEST_CASE("a weight of k is the row k times, for any threads and shards", "[trai
 TEST_CASE("a minibatch that weighs nothing has no loss and no gradient", "[train]") {
   const Job job = GENERATE(Job{}, narrow_job());
   Job plain = job;
-  plain.optimizer = {OptimizerType::kSgd, 0.1, 0, false, 0};
+  plain.optimizer = {};
   const auto x = random_matrix<double>(20, job.inputs, 1), y = random_matrix<double>(20, job.layers.back().units, 2);
   const ParameterLayout layout(plain.inputs, plain.layers);
   const auto before = fresh_state<double>(layout, Sgd<double>(plain.optimizer)).parameters;
@@ -353,6 +419,7 @@ struct Refusal : std::runtime_error {
 // Throws in the update of the last tile until told otherwise.
 class ThrowingOptimizer final : public Optimizer<float> {
  public:
+  using Optimizer::Optimizer;
   [[nodiscard]] std::vector<std::string> state_names() const override { return {}; }
   [[nodiscard]] bool update(const UpdateContext&, float*, const float*, std::span<float* const>,
                             std::size_t) const override {
@@ -368,7 +435,7 @@ TEST_CASE("an exception in a node comes out as itself and the graph runs again",
   const Job job;
   const ParameterLayout layout(job.inputs, job.layers);
   const Network<float> network(layout);
-  ThrowingOptimizer optimizer;
+  ThrowingOptimizer optimizer(GENERATE(Job{}, clipping_job()).optimizer);
   TrainingState<float> state = fresh_state<float>(layout, optimizer);
   const auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
@@ -395,7 +462,7 @@ struct SmallStep {
             kInputs,
             std::vector<LayerSpec>{{9, hidden, drop ? 0.3 : 0}, {8, hidden, drop ? 0.6 : 0}, {2, Activation::kLinear}}),
         network(layout),
-        optimizer({}),
+        optimizer(Config::Optimizer{}),
         state(fresh_state<double>(layout, optimizer)),
         arena(2),
         step(network, Loss::kMse, optimizer, plan_with(layout, kRows, 3, way), state, arena) {}
@@ -547,10 +614,11 @@ TEST_CASE("tiles of much work are cut by inputs where each thread packs for itse
 }
 
 TEST_CASE("clocks and bare products leave a step's results as they are", "[train][threads]") {
-  const Job job;
+  const Job job = GENERATE(Job{}, clipping_job());
   const ParameterLayout layout(job.inputs, job.layers);
   const Network<float> network(layout);
-  const Sgd<float> optimizer(job.optimizer);
+  const auto rule = make_optimizer<float>(job.optimizer);
+  const Optimizer<float>& optimizer = *rule;
   const auto x = random_matrix<float>(job.rows, job.inputs, 1);
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
   const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
@@ -575,7 +643,62 @@ TEST_CASE("clocks and bare products leave a step's results as they are", "[train
   const auto [forward, backward, reducing, update] = times.total();
   CHECK(forward > 0);
   CHECK(backward > 0);
-  CHECK((reducing > 0) == (way.reduction == Reduction::kShardGradients));
+  const bool clips = job.optimizer.clip_grad_norm.has_value();
+  CHECK((reducing > 0) == (clips || way.reduction == Reduction::kShardGradients));
   CHECK(update > 0);
   CHECK(forward + backward + reducing + update <= wall * static_cast<double>(threads));
+}
+
+TEST_CASE("a gradient whose norm is no number moves nothing, and the next step is judged anew", "[train][threads]") {
+  const Job job = clipping_job();
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
+  const std::size_t threads = GENERATE(1, 2);
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  Config::Optimizer options = job.optimizer;
+  if (GENERATE(false, true)) options.clip_grad_value = std::nullopt;
+  const auto optimizer = make_optimizer<float>(options);
+  TrainingState<float> state = fresh_state<float>(layout, *optimizer);
+  Arena arena(threads);
+  StepGraph<float> step(network, Loss::kMse, *optimizer, plan_with(job, 50, way), state, arena);
+  auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  step.run(x.view(), y.view(), {0.1, 1}, {});
+  REQUIRE(step.diverged_layer() == -1);
+  const TrainingState<float> good = state;
+  // The hidden units of this input saturate at 0 (relu), so that all activations are finite; its weights' gradients
+  // are 0 * Inf.
+  float* const weights = layout.weight(state.parameters.data(), 0).data;
+  for (std::size_t u = 0; u < 64; ++u) weights[u * job.inputs + 7] = -1;
+  step.parameters_changed();
+  const AlignedBuffer<float> before = state.parameters;
+  x(120, 7) = std::numeric_limits<float>::infinity();
+  step.run(x.view(), y.view(), {0.1, 2}, {});
+  CHECK(step.diverged_layer() == 0);
+  CHECK(same_bits(state.parameters, before));
+  x(120, 7) = 0;
+  state.parameters = good.parameters;
+  step.parameters_changed();
+  step.run(x.view(), y.view(), {0.1, 2}, {});
+  CHECK(step.diverged_layer() == -1);
+}
+
+TEST_CASE("a state that overflows beside finite parameters is divergence", "[train][threads]") {
+  // Gradients of about 1e25, whose squares float32 does not hold.
+  const Job job;
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  const auto optimizer = make_optimizer<float>(adam());
+  TrainingState<float> state = fresh_state<float>(layout, *optimizer);
+  Arena arena(2);
+  StepGraph<float> step(network, Loss::kHuber, *optimizer, plan_with(job, 50, way), state, arena);
+  auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  for (std::size_t r = 0; r < job.rows; ++r) x(r, 7) *= 1e25F;
+  for (std::size_t u = 0; u < 64; ++u) layout.weight(state.parameters.data(), 0).data[u * job.inputs + 7] = 1e-25F;
+  step.parameters_changed();
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  CHECK(std::isfinite(step.run(x.view(), y.view(), {0.01, 1}, {})));
+  CHECK(step.diverged_layer() == 0);
+  CHECK(all_finite(state.parameters.data(), layout.size()));
 }
