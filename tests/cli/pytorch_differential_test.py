@@ -112,14 +112,19 @@ def drawn_case(seed):
                 rate=1e-4 if init == "normal" else 0.02)  # standard-normal weights make steep networks
 
 
+def read_checkpoint_model(path):
+    """Parameters, weight before bias and layer after layer."""
+    with h5py.File(path) as file:
+        return [file["model"][layer][name][()] for layer in sorted(file["model"]) for name in ("weight", "bias")]
+
+
 def read_checkpoint(path):
     """Parameters, weight before bias and layer after layer; momentum buffers in that order; standardization by name."""
     with h5py.File(path) as file:
         names = [(layer, name) for layer in sorted(file["model"]) for name in ("weight", "bias")]
-        model = [file["model"][layer][name][()] for layer, name in names]
         momentum = [file["optimizer"][layer][name]["momentum"][()] for layer, name in names if len(file["optimizer"])]
         scales = {name: values[()] for name, values in file["preprocessing"].items()} if "preprocessing" in file else {}
-        return model, momentum, scales
+        return read_checkpoint_model(path), momentum, scales
 
 
 def philox(key, counter):
