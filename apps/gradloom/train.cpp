@@ -66,6 +66,9 @@ void print_end(const gradloom::Config& config, const gradloom::EndReport& end, c
                   end.step, end.epoch, end.elapsed_seconds, end.reason);
   text += fmt::format("run folder: {}\n", config.run.dir);
   if (!end.last_checkpoint.empty()) text += fmt::format("last checkpoint: {}\n", end.last_checkpoint);
+  if (end.restored_step)
+    text +=
+        fmt::format("restored: it holds the best epoch's state, of step {} (train.restore-best)\n", *end.restored_step);
   if (!end.best_checkpoint.empty()) text += fmt::format("best checkpoint: {}\n", end.best_checkpoint);
   const std::string& held_out = config.data.test.empty() ? config.data.valid : config.data.test;
   if (end.reason == "signal")

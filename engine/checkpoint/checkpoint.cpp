@@ -217,6 +217,7 @@ Progress read_progress(const Reader& in) {
   progress.patience_used = whole("patience_used");
   progress.rollbacks = optional("rollbacks");  // older files have none
   progress.learning_rate = number("learning_rate");
+  progress.restored_step = in.file.uint_attribute(paths::kProgress, "restored_step");
   progress.plateau = read_plateau(in);
   return progress;
 }

@@ -40,6 +40,8 @@ struct Progress {
   std::uint64_t patience_used = 0;  ///< epochs since it last improved by min-delta
   std::uint64_t rollbacks = 0;      ///< times that the run went back after a divergence; each halves the learning rate
   double learning_rate = 0;         ///< schedule state: the rate of the last step
+  /// Where the run is complete and has taken over its best epoch's state (train.restore-best): that one's step.
+  std::optional<std::uint64_t> restored_step;
   std::optional<PlateauState> plateau;  ///< schedule state, once schedule.type = plateau has looked at an epoch
 };
 

@@ -38,6 +38,7 @@ Json progress_of(const Progress& p) {
                    {"patience_score", p.patience_score},
                    {"patience_used", p.patience_used},
                    {"best", best}};
+  if (p.restored_step) progress["restored_step"] = *p.restored_step;
   if (p.plateau)
     progress["plateau"] = {{"best", p.plateau->best},
                            {"bad_epochs", p.plateau->bad_epochs},
@@ -100,6 +101,9 @@ std::string progress_text(const Json& p) {
     text += fmt::format("plateau: best {}, {} bad epochs, {} of cooldown left, learning rate x {}\n",
                         p["plateau"]["best"].dump(), p["plateau"]["bad_epochs"].dump(),
                         p["plateau"]["cooldown_left"].dump(), p["plateau"]["scale"].dump());
+  if (p.contains("restored_step"))
+    text +=
+        fmt::format("restored: the state of step {}, the best epoch's; training ended\n", p["restored_step"].dump());
   for (const Json& b : p["best"])
     text += fmt::format("best: {} in epoch {}, step {}\n", b["score"].dump(), b["epoch"].dump(), b["step"].dump());
   return text;

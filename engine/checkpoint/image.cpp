@@ -72,6 +72,7 @@ void write_progress(h5::File& file, const Progress& progress) {
   attribute("patience_used", progress.patience_used);
   attribute("rollbacks", progress.rollbacks);
   attribute("learning_rate", progress.learning_rate);
+  if (progress.restored_step) attribute("restored_step", *progress.restored_step);
   if (progress.plateau) {
     attribute("plateau_best", progress.plateau->best);
     attribute("plateau_bad_epochs", progress.plateau->bad_epochs);

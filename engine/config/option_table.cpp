@@ -150,6 +150,12 @@ void add_train(Rows& rows) {
       GRADLOOM_MEMBER(train.on_divergence)));
   rows.push_back(integer_option({"train.rollback-limit", "Times that a run may go back before it ends.", kFree},
                                 {0, 1000}, GRADLOOM_MEMBER(train.rollback_limit)));
+  rows.push_back(boolean_option(
+      {"train.restore-best",
+       "Where epochs, max-steps or early stopping end the run, its last checkpoint takes over the best epoch's "
+       "parameters and optimizer state. Such a run cannot be made longer.",
+       kFree},
+      GRADLOOM_MEMBER(train.restore_best)));
 }
 
 void add_optimizer(Rows& rows) {

@@ -128,11 +128,27 @@ void check_schedule(const Config& config) {
            fmt::format("is above optimizer.learning-rate = {}", format_real(config.optimizer.learning_rate)));
 }
 
+// A config without data.train is used with data in memory, whose validation rows the config does not know.
+bool lacks_monitored_rows(const Config& config) {
+  return !config.data.train.empty() && config.early_stopping.monitor.of != Monitor::Of::kTrainLoss &&
+         config.data.valid_fraction == 0 && config.data.valid.empty();
+}
+
 // Where a run goes back to may not hang on the clock, or on when somebody stopped it: the result would.
 void check_rollback(const Config& config) {
   if (config.train.on_divergence == OnDivergence::kRollback && !config.checkpoint.every_steps &&
       !config.checkpoint.every_epochs)
     refuse(config, "train.on-divergence", "needs checkpoint.every-steps or checkpoint.every-epochs to go back to");
+}
+
+void check_restore_best(const Config& config) {
+  if (!config.train.restore_best) return;
+  if (config.checkpoint.keep_best == 0)
+    refuse(config, "train.restore-best", "with checkpoint.keep-best = 0 no best epoch is kept; set that to 1 or more");
+  if (lacks_monitored_rows(config))
+    refuse(config, "train.restore-best",
+           fmt::format("{} needs validation rows: set data.valid or data.valid-fraction, or monitor train_loss",
+                       to_string(config.early_stopping.monitor)));
 }
 
 void check_metrics(const Config& config) {
@@ -149,17 +165,13 @@ void check_metrics(const Config& config) {
 
 void check_validation(const Config& config) {
   const auto& [patience, min_delta, monitor] = config.early_stopping;
-  const bool held_out = config.data.valid_fraction > 0;
-  if (held_out && !config.data.valid.empty())
+  if (config.data.valid_fraction > 0 && !config.data.valid.empty())
     refuse(config, "data.valid-fraction", "data.valid names validation rows already; set one of the two");
-  // A config without data.train is used with data in memory, whose validation rows the config does not know.
-  const bool from_files = !config.data.train.empty();
-  if (from_files && patience && monitor.of != Monitor::Of::kTrainLoss && !held_out && config.data.valid.empty())
+  if (patience && lacks_monitored_rows(config))
     refuse(config, "early-stopping.patience",
            fmt::format("{} needs validation rows: set data.valid or data.valid-fraction, or monitor train_loss",
                        to_string(monitor)));
-  if (from_files && config.schedule.type == ScheduleType::kPlateau && monitor.of != Monitor::Of::kTrainLoss &&
-      !held_out && config.data.valid.empty())
+  if (config.schedule.type == ScheduleType::kPlateau && lacks_monitored_rows(config))
     refuse(config, "schedule.type",
            fmt::format("follows {}, which needs validation rows: set data.valid or data.valid-fraction, or monitor "
                        "train_loss",
@@ -177,6 +189,7 @@ void validate(const Config& config) {
   check_schedule(config);
   check_rollback(config);
   check_validation(config);
+  check_restore_best(config);
   check_metrics(config);
 }
 

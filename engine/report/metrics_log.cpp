@@ -134,6 +134,7 @@ void MetricsLog::on_end(const EndReport& report) {
                {"samples_seen", report.samples_seen},
                {"elapsed_seconds", report.elapsed_seconds}};
   if (report.best_score) json["best_score"] = *report.best_score;
+  if (report.restored_step) json["restored_step"] = *report.restored_step;
   if (report.test) add_metrics(json, "test", *report.test);
   append(line_of(json));
 }

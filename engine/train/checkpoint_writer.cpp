@@ -133,6 +133,11 @@ void CheckpointWriter<T>::finish() {
   settle();
   drop_image();
   if (!last_failure_.empty()) throw FileError(last_failure_);
+  require_best();
+}
+
+template <class T>
+void CheckpointWriter<T>::require_best() {
   if (const std::string failure = write_late_best(); !failure.empty())
     throw FileError(fmt::format("{}; {}, and --resume goes on from it", failure, standing()));
 }
@@ -291,6 +296,20 @@ std::optional<Checkpoint<T>> CheckpointWriter<T>::recall() {
   last_failure_.clear();
   this->set_safe_step(step);
   return anchor;
+}
+
+template <class T>
+Checkpoint<T> CheckpointWriter<T>::recall_best(std::uint64_t step) {
+  settle();
+  drop_image();
+  require_best();
+  const std::string path = folder_.checkpoints().best_path();
+  Checkpoint<T> best = read_checkpoint<T>(path);
+  if (best.progress.step != step)
+    throw CheckpointError(
+        fmt::format("{}: is of step {}, but train.restore-best needs the best epoch's, of step {}; {}", path,
+                    best.progress.step, step, standing()));
+  return best;
 }
 
 // Makes best.h5 stand for the best epoch where it does not yet. Returns why it still does not, or nothing.

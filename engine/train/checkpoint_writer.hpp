@@ -45,6 +45,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
   void settle() override;
   void finish() override;
   std::optional<Checkpoint<T>> recall() override;
+  Checkpoint<T> recall_best(std::uint64_t step) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -83,6 +84,7 @@ class CheckpointWriter final : public SnapshotSink<T> {
   std::string await_image();
   void drop_image();
   std::optional<Checkpoint<T>> read_newest_anchor();
+  void require_best();  ///< FileError where best.h5 does not stand for the best epoch
   void collect();
   void tell_failure(Topic topic, const std::string& what);
   [[nodiscard]] std::string standing() const;

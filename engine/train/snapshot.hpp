@@ -37,6 +37,9 @@ class SnapshotSink {
   /// none. What was saved behind it is forgotten.
   virtual std::optional<Checkpoint<T>> recall() = 0;
 
+  /// The snapshot of the best epoch, which is that of `step`. FileError where it is lost.
+  virtual Checkpoint<T> recall_best(std::uint64_t step) = 0;
+
   /// The newest step that a resume would find; nothing before the first.
   [[nodiscard]] std::optional<std::uint64_t> safe_step() const { return safe_step_; }
   /// Said by sinks of what they have saved, and by a run of what it goes on from.

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <limits>
+#include <stdexcept>
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/optim/schedule.hpp"
@@ -244,6 +245,7 @@ Config config_in_memory(const Config& given, Precision precision, bool with_vali
   config.data.test.clear();
   config.model.precision = precision;
   config.checkpoint = {};
+  config.train.restore_best = false;  // the best epoch's is what fit() returns
   if (config.train.on_divergence == OnDivergence::kStop) config.checkpoint.every_epochs = std::nullopt;
   return config;
 }
@@ -263,6 +265,7 @@ class BestInMemory final : public SnapshotSink<T> {
     last_.progress = progress;
   }
   std::optional<Checkpoint<T>> recall() override { return last_; }
+  Checkpoint<T> recall_best(std::uint64_t) override { throw std::logic_error("fit() restores nothing"); }
   std::optional<AlignedBuffer<T>>& parameters() { return parameters_; }
 
  private:

@@ -80,11 +80,23 @@ void TrainingRun<T>::restore(Checkpoint<T> checkpoint, const std::string& name) 
   require_same_run(checkpoint, name);
   elapsed_before_ = checkpoint.elapsed_seconds;
   adopt(std::move(checkpoint), name);
+  if (progress_.restored_step && !reason_by_progress())
+    throw ConfigError(
+        fmt::format("{}: the run was complete at step {} and took over the state of step {} (train.restore-best), from "
+                    "which it cannot go on; start a new run with another run.dir, and model.init-from set to this file",
+                    name, progress_.step, *progress_.restored_step));
   sink_.set_safe_step(progress_.step);
 }
 
 template <class T>
 void TrainingRun<T>::adopt(Checkpoint<T> checkpoint, const std::string& name) {
+  adopt_state(checkpoint, name);
+  progress_ = checkpoint.progress;
+  if (config_.schedule.type != ScheduleType::kPlateau) progress_.plateau.reset();
+}
+
+template <class T>
+void TrainingRun<T>::adopt_state(Checkpoint<T>& checkpoint, const std::string& name) {
   for (auto& [state, block] : state_.optimizer) {
     const auto found = checkpoint.optimizer.find(state);
     if (found == checkpoint.optimizer.end())
@@ -92,8 +104,6 @@ void TrainingRun<T>::adopt(Checkpoint<T> checkpoint, const std::string& name) {
     block = std::move(found->second);
   }
   state_.parameters = std::move(checkpoint.parameters);
-  progress_ = checkpoint.progress;
-  if (config_.schedule.type != ScheduleType::kPlateau) progress_.plateau.reset();
 }
 
 template <class T>
@@ -150,11 +160,17 @@ std::uint64_t TrainingRun<T>::log_every() const {
 }
 
 template <class T>
-std::optional<std::string> TrainingRun<T>::reason_to_end() const {
+std::optional<std::string> TrainingRun<T>::reason_by_progress() const {
   if (progress_.epoch >= config_.train.epochs) return "epochs";
   if (config_.train.max_steps && progress_.step >= *config_.train.max_steps) return "max-steps";
   const auto& patience = config_.early_stopping.patience;
   if (patience && progress_.patience_used >= *patience && progress_.patience_used > 0) return "early-stopping";
+  return std::nullopt;
+}
+
+template <class T>
+std::optional<std::string> TrainingRun<T>::reason_to_end() const {
+  if (auto reason = reason_by_progress()) return reason;
   if (signals_.stop != nullptr && signals_.stop->load(std::memory_order_relaxed) != 0) return "signal";
   if (config_.train.max_minutes && elapsed_seconds() >= 60 * *config_.train.max_minutes) return "max-minutes";
   return std::nullopt;
@@ -194,6 +210,7 @@ EndReport TrainingRun<T>::run() {
   }
   sink_.settle();
   if (sink_.safe_step() != progress_.step) save();
+  if (config_.train.restore_best && reason_by_progress()) restore_best();
   sink_.finish();
 
   EndReport end;
@@ -202,9 +219,25 @@ EndReport TrainingRun<T>::run() {
   end.samples_seen = progress_.samples_seen;
   end.train_loss = last_epoch_loss_;
   if (!progress_.best.empty()) end.best_score = progress_.best.front().score;
+  end.restored_step = progress_.restored_step;
   end.elapsed_seconds = elapsed_seconds();
   end.reason = *reason;
   return end;
+}
+
+// The trained state is saved by then: a kill up to here costs nothing, and a resume comes here again.
+template <class T>
+void TrainingRun<T>::restore_best() {
+  if (progress_.best.empty() && progress_.step > 0)
+    observer_.on_warning("train.restore-best: no epoch has ended, so there is no best one; the last state stays");
+  if (progress_.best.empty() || progress_.restored_step) return;
+  const std::uint64_t step = progress_.best.front().step;
+  if (step == progress_.step) return;
+  Checkpoint<T> best = sink_.recall_best(step);
+  adopt_state(best, "the best epoch's checkpoint");
+  step_.parameters_changed();
+  progress_.restored_step = step;
+  save();
 }
 
 // Rows that are streamed may turn out to be wrong: then what was trained is saved first.

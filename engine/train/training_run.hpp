@@ -34,7 +34,8 @@ class TrainingRun {
               SnapshotSink<T>& sink, const RunSignals& signals = {});
 
   /// Goes on from a checkpoint instead of from initial parameters. Call before run(). CheckpointError where its
-  /// network or optimizer are not those of this run, DataError where its data are not; `name` is what messages call it.
+  /// network or optimizer are not those of this run, DataError where its data are not, ConfigError where it ended a run
+  /// that train.restore-best gave another state, and now there is more to train; `name` is what messages call it.
   void restore(Checkpoint<T> checkpoint, const std::string& name = "the checkpoint");
 
   /// Starts from these parameters (a flat block of network().layout()) instead of from model.init's. Call before run().
@@ -42,7 +43,8 @@ class TrainingRun {
 
   /// Trains until one of the config's limits, early stopping or the stop flag; takes a last snapshot where the newest
   /// is older than the last step. On NaN or Inf DivergenceError, or by train.on-divergence back to the sink's newest
-  /// anchor with half the learning rate.
+  /// anchor with half the learning rate. By train.restore-best, where
+  /// the run is complete, the last snapshot is taken once more, with the best epoch's state.
   EndReport run();
 
   [[nodiscard]] const Network<T>& network() const { return network_; }
@@ -64,9 +66,13 @@ class TrainingRun {
 
   void require_same_run(const Checkpoint<T>& checkpoint, const std::string& name) const;
   [[nodiscard]] std::optional<std::string> reason_to_end() const;
+  /// Where nothing is left to train by epochs, max-steps and early stopping: which of them.
+  [[nodiscard]] std::optional<std::string> reason_by_progress() const;
   [[nodiscard]] std::uint64_t log_every() const;
 
   void adopt(Checkpoint<T> checkpoint, const std::string& name);
+  void adopt_state(Checkpoint<T>& checkpoint, const std::string& name);
+  void restore_best();
   void start_feed();
   [[nodiscard]] bool is_between_epochs() const { return progress_.epoch_step == length_.steps_per_epoch; }
   template <class Read>

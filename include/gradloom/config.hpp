@@ -70,6 +70,7 @@ struct Config {
     bool strict = false;          ///< refuse to go on where bits can differ: another BLAS, core type, instruction set
     OnDivergence on_divergence = OnDivergence::kStop;
     std::uint64_t rollback_limit = 3;  ///< times that a run goes back, over all its sessions
+    bool restore_best = false;         ///< a run that is complete ends with the best epoch's parameters
   } train;
 
   struct Optimizer {

@@ -40,6 +40,8 @@ struct EndReport {
   std::uint64_t step = 0, epoch = 0, samples_seen = 0;
   double train_loss = 0;  ///< mean over the last whole epoch, NaN where there was none in this session
   std::optional<double> best_score;
+  /// By train.restore-best: the step of the best epoch, whose state the last checkpoint has taken over.
+  std::optional<std::uint64_t> restored_step;
   std::optional<Metrics> test;  ///< of the best (else last) parameters, where data.test is set and the run is complete
   double elapsed_seconds = 0;
   std::string reason;  ///< "epochs", "max-steps", "max-minutes", "early-stopping", "signal"
@@ -89,10 +91,10 @@ struct TrainOptions {
 EndReport train(const Config& config, const TrainOptions& options = {});
 
 /// Trains on data in memory, without any file. Keys under `run`, `data.train`, `data.valid`, `data.test` and
-/// `checkpoint` are not used, and T decides the precision. Returns the model of the best epoch by
-/// `early-stopping.monitor`, and the last epoch's where there are no validation rows to judge by. The validation data
-/// are copied. ConfigError, DivergenceError; DataError also for what reading a file would have found: no rows, x and y
-/// of different lengths, NaN or Inf.
+/// `checkpoint`, and `train.restore-best`, are not used, and T decides the precision. Returns the model of the best
+/// epoch by `early-stopping.monitor`, and the last epoch's where there are no validation rows to judge by. The
+/// validation data are copied. ConfigError, DivergenceError; DataError also for what reading a file would have found:
+/// no rows, x and y of different lengths, NaN or Inf.
 template <class T>
 Model<T> fit(const Config& config, Dataset<T> training, const Dataset<T>* validation = nullptr,
              TrainingObserver* observer = nullptr);

@@ -152,6 +152,7 @@ class NoSnapshots final : public SnapshotSink<T> {
     this->set_safe_step(progress.step);
   }
   std::optional<Checkpoint<T>> recall() override { return std::nullopt; }
+  Checkpoint<T> recall_best(std::uint64_t) override { return {}; }
 };
 
 }  // namespace

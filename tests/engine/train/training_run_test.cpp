@@ -67,6 +67,14 @@ class Album final : public SnapshotSink<float> {
     set_safe_step(progress.step);
   }
   std::optional<Checkpoint<float>> recall() override { return std::nullopt; }
+  Checkpoint<float> recall_best(std::uint64_t step) override {
+    const Snapshot& page = pages.at(step);
+    Checkpoint<float> best;
+    best.parameters = page.state.parameters;
+    for (const auto& [name, block] : page.state.optimizer) best.optimizer[name] = block;
+    best.progress = page.progress;
+    return best;
+  }
   std::map<std::uint64_t, Snapshot> pages;
 };
 
