@@ -137,6 +137,13 @@ Loss read_loss(const Reader& in) {
   return *loss;
 }
 
+double read_label_smoothing(const Reader& in, Loss loss) {
+  const double smoothing = in.file.double_attribute(paths::kModel, "label_smoothing").value_or(0);
+  in.require(smoothing >= 0 && smoothing < 1 && (smoothing == 0 || is_classification(loss)), paths::kModel,
+             fmt::format("has a label_smoothing of {} for {}", smoothing, to_string(loss)));
+  return smoothing;
+}
+
 template <class T>
 void read_parameters(const Reader& in, Checkpoint<T>& checkpoint) {
   checkpoint.parameters = AlignedBuffer<T>(checkpoint.layout.size(), T{0});
@@ -263,6 +270,7 @@ Checkpoint<T> read_content(const Reader& in) {
   Checkpoint<T> checkpoint;
   checkpoint.layout = read_layout(in);
   checkpoint.loss = read_loss(in);
+  checkpoint.label_smoothing = read_label_smoothing(in, checkpoint.loss);
   read_parameters(in, checkpoint);
   read_optimizer(in, checkpoint);
   checkpoint.progress = read_progress(in);

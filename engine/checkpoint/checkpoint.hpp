@@ -55,6 +55,7 @@ struct Checkpoint {
   Progress progress;
   Standardization standardization;
   std::vector<double> class_weights;                    ///< one a class; empty where they count alike
+  double label_smoothing = 0;                           ///< of the loss, in [0, 1)
   std::vector<std::string> feature_names, class_names;  ///< of the training data; empty where it has none
   std::string config;                                   ///< resolved config text
   double elapsed_seconds = 0;                           ///< over all sessions of the run; kept under /environment
@@ -71,6 +72,7 @@ struct RunFacts {
   const std::vector<std::string>* feature_names;
   const std::vector<std::string>* class_names;
   const std::string* config;  ///< resolved config text
+  double label_smoothing = 0;
 };
 
 /// A reference to what a checkpoint is written from; nothing is copied. All pointers must outlive the call.

@@ -73,22 +73,24 @@ Json describe(const std::string& path, Precision precision) {
   const Checkpoint<T> c = read_checkpoint<T>(path);
   Json states = Json::array();
   for (const auto& [name, block] : c.optimizer) states.push_back(name);
-  return {{"file", path},
-          {"kind", "checkpoint"},
-          {"format_version", kFormatVersion},
-          {"precision", to_string(precision)},
-          {"loss", to_string(c.loss)},
-          {"inputs", c.layout.inputs()},
-          {"outputs", c.layout.outputs()},
-          {"parameters", c.layout.parameter_count()},
-          {"layers", layers_of(c.layout)},
-          {"optimizer_states", states},
-          {"feature_names", c.feature_names},
-          {"class_names", c.class_names},
-          {"progress", progress_of(c.progress)},
-          {"preprocessing", preprocessing_of(c)},
-          {"environment", environment_of(path)},
-          {"config", c.config}};
+  Json json = {{"file", path},
+               {"kind", "checkpoint"},
+               {"format_version", kFormatVersion},
+               {"precision", to_string(precision)},
+               {"loss", to_string(c.loss)},
+               {"inputs", c.layout.inputs()},
+               {"outputs", c.layout.outputs()},
+               {"parameters", c.layout.parameter_count()},
+               {"layers", layers_of(c.layout)},
+               {"optimizer_states", states},
+               {"feature_names", c.feature_names},
+               {"class_names", c.class_names},
+               {"progress", progress_of(c.progress)},
+               {"preprocessing", preprocessing_of(c)},
+               {"environment", environment_of(path)},
+               {"config", c.config}};
+  if (c.label_smoothing > 0) json["label_smoothing"] = c.label_smoothing;
+  return json;
 }
 
 std::string progress_text(const Json& p) {
@@ -121,6 +123,7 @@ std::string checkpoint_text(const Json& d) {
   std::string text = fmt::format("{}: checkpoint, format version {}\n", text_of("file"), d["format_version"].dump());
   text += fmt::format("network: {} inputs, {} parameters in {}, loss {}\n", d["inputs"].dump(), d["parameters"].dump(),
                       text_of("precision"), text_of("loss"));
+  if (d.contains("label_smoothing")) text += fmt::format("label smoothing: {}\n", d["label_smoothing"].dump());
   for (const Json& layer : d["layers"])
     text += fmt::format("  {}: {} -> {} {}{}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
                         layer["units"].dump(), layer["activation"].get<std::string>(),

@@ -24,6 +24,7 @@ void write_model(h5::File& file, const RunFacts& run) {
   file.create_group(paths::kModel);
   file.write_attribute(paths::kModel, "inputs", std::uint64_t{layout.inputs()});
   file.write_attribute(paths::kModel, "loss", std::string(to_string(run.loss)));
+  if (run.label_smoothing > 0) file.write_attribute(paths::kModel, "label_smoothing", run.label_smoothing);
   if (!run.feature_names->empty()) file.write_attribute(paths::kModel, "feature_names", *run.feature_names);
   if (!run.class_names->empty()) file.write_attribute(paths::kModel, "class_names", *run.class_names);
   for (std::size_t l = 0; l < layout.depth(); ++l) {

@@ -106,6 +106,12 @@ void add_train(Rows& rows) {
        "What a row of each class counts in loss and gradient, times its own weight; balanced is rows / (classes * rows "
        "of the class), of the training rows. For categorical-cross-entropy, and binary-cross-entropy with one output "
        "(a number for 0, then for 1). Accuracy counts all classes alike."}));
+  rows.push_back(real_option(
+      {"train.label-smoothing",
+       "Share of each label that is spread evenly over all classes, as PyTorch's CrossEntropyLoss does it, with "
+       "class weights too; of binary-cross-entropy, 0 and 1 become e/2 and 1 - e/2. In every loss that is told, "
+       "validation's too; log_loss is without."},
+      kFraction, GRADLOOM_MEMBER(train.label_smoothing)));
   rows.push_back(metrics_option(
       {"train.metrics",
        "What validation and test rows are judged by, beside the loss, and logged as valid_NAME; auto is accuracy, or "

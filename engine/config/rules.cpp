@@ -59,6 +59,13 @@ void check_loss(const Config& config) {
            fmt::format("targets of {} are labels; use none or features", to_string(config.train.loss)));
 }
 
+void check_label_smoothing(const Config& config) {
+  if (config.train.label_smoothing != 0 && !is_classification(config.train.loss))
+    refuse(config, "train.label-smoothing",
+           fmt::format("{} has no labels, categorical-cross-entropy and binary-cross-entropy have; set it to 0",
+                       to_string(config.train.loss)));
+}
+
 void check_class_weights(const Config& config) {
   const ClassWeights& weights = config.train.class_weights;
   if (!weights.balanced && weights.values.empty()) return;
@@ -184,6 +191,7 @@ void validate(const Config& config) {
   check_ranges(config);
   check_layers(config);
   check_loss(config);
+  check_label_smoothing(config);
   check_class_weights(config);
   check_optimizer(config);
   check_schedule(config);

@@ -46,14 +46,16 @@ void sum_rows(MatrixView<const T> m, T* out);
 /// derivative by the output, where `delta` has data; it may be the same memory as `output`. All (rows, outputs). Losses
 /// are worked out and added in float64, number i in the order of rows to partial sum i % 16, so that the sum has the
 /// same bits with a delta and without, for any stride, and with any instruction set where the loss is no cross-entropy.
+/// Binary cross-entropy takes y (1 - label_smoothing) + label_smoothing / 2 in place of y; the others do not read it.
 template <class T>
-double sum_losses(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta);
+double sum_losses(Loss loss, MatrixView<const T> output, MatrixView<const T> y, T scale, MatrixView<T> delta,
+                  double label_smoothing = 0);
 
 /// The same where rows count unequally: the sum of each loss times its row's weight, and delta <- weight / divisor *
 /// derivative. weights (rows). With weights of 1 it has the bits of sum_losses() by a scale of 1 / divisor.
 template <class T>
 double sum_weighted_losses(Loss loss, MatrixView<const T> output, MatrixView<const T> y, const double* weights,
-                           double divisor, MatrixView<T> delta);
+                           double divisor, MatrixView<T> delta, double label_smoothing = 0);
 
 /// The largest of n > 0 numbers z, and Σ e^(z - largest), added in float64 as losses are.
 template <class T>

@@ -76,6 +76,25 @@ struct LogisticError {
   }
 };
 
+/// The same with smoothed labels.
+struct SmoothedLogisticError : LogisticError {
+  double smoothing;
+
+  template <class D, class V>
+  HWY_INLINE V value(D d, V output, V y) const {
+    return LogisticError::value(d, output, smoothed(d, y));
+  }
+  template <class D, class V>
+  HWY_INLINE V slope(D d, V output, V y) const {
+    return LogisticError::slope(d, output, smoothed(d, y));
+  }
+  template <class D, class V>
+  HWY_INLINE V smoothed(D d, V y) const {
+    using T = hn::TFromD<D>;
+    return hn::Add(hn::Mul(hn::Set(d, static_cast<T>(1 - smoothing)), y), hn::Set(d, static_cast<T>(smoothing / 2)));
+  }
+};
+
 // What a block's elements count in the sum, and what their slopes are multiplied by.
 
 /// All rows count alike.
@@ -115,12 +134,13 @@ struct WeightedRows {
 
 /// The block's losses go into sums, and delta <- factor * slope unless it is null; it may be the same memory as output.
 template <class Term, class T, class Access, class Rows>
-HWY_INLINE void take_block(const T* output, const T* y, const Rows& rows, T* delta, Access elements, BlockSums& sums) {
+HWY_INLINE void take_block(Term term, const T* output, const T* y, const Rows& rows, T* delta, Access elements,
+                           BlockSums& sums) {
   const hn::ScalableTag<T> d;
   const auto value = [&](std::size_t i) HWY_ATTR {
-    return Term::value(BlockSums::D(), load_double(elements, output, i), load_double(elements, y, i));
+    return term.value(BlockSums::D(), load_double(elements, output, i), load_double(elements, y, i));
   };
-  if constexpr (std::is_same_v<Term, LogisticError>) {
+  if constexpr (std::is_base_of_v<LogisticError, Term>) {
     HWY_ALIGN T rest[kBlock];
     for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
       const auto e = exp_of_small(d, hn::Neg(hn::Abs(elements.load(d, output, i))));
@@ -133,17 +153,17 @@ HWY_INLINE void take_block(const T* output, const T* y, const Rows& rows, T* del
   }
   if (delta == nullptr) return;
   for (std::size_t i = 0; i < kBlock; i += hn::Lanes(d)) {
-    const auto slope = Term::slope(d, elements.load(d, output, i), elements.load(d, y, i));
+    const auto slope = term.slope(d, elements.load(d, output, i), elements.load(d, y, i));
     elements.store(hn::Mul(rows.factor(d, i), slope), d, delta, i);
   }
 }
 
 template <class Term, class T>
-double sum_losses_of_run(Term, const T* output, const T* y, T scale, T* delta, std::size_t n) {
+double sum_losses_of_run(Term term, const T* output, const T* y, T scale, T* delta, std::size_t n) {
   BlockSums sums;
   const EqualRows<T> rows{scale};
   for_each_block(n, [&](std::size_t first, auto elements) HWY_ATTR {
-    take_block<Term>(output + first, y + first, rows, delta != nullptr ? delta + first : nullptr, elements, sums);
+    take_block(term, output + first, y + first, rows, delta != nullptr ? delta + first : nullptr, elements, sums);
   });
   return sums.total();
 }
@@ -160,7 +180,8 @@ struct Place {
 
 /// Where rows have gaps between them, or weights: block by block, by copies without gaps.
 template <class Term, class T, class Rows>
-double sum_losses_of_rows(Term, MatrixView<const T> output, MatrixView<const T> y, Rows rows, MatrixView<T> delta) {
+double sum_losses_of_rows(Term term, MatrixView<const T> output, MatrixView<const T> y, Rows rows,
+                          MatrixView<T> delta) {
   BlockSums sums;
   Place place;
   for_each_block(output.rows * output.cols, [&](std::size_t first, auto elements) HWY_ATTR {
@@ -172,7 +193,7 @@ double sum_losses_of_rows(Term, MatrixView<const T> output, MatrixView<const T> 
       targets[i] = y(place.row, place.col);
       rows.take(i, place.row);
     }
-    take_block<Term>(outputs, targets, rows, slopes, elements, sums);
+    take_block(term, outputs, targets, rows, slopes, elements, sums);
     if (delta.data == nullptr) return;
     place = begin;
     for (std::size_t i = 0; i < n; ++i, place.advance(output.cols)) delta(place.row, place.col) = slopes[i];
@@ -182,7 +203,7 @@ double sum_losses_of_rows(Term, MatrixView<const T> output, MatrixView<const T> 
 
 /// Calls body with the functor of a loss of single outputs.
 template <class Body>
-HWY_INLINE double with_term(Loss loss, const Body& body) {
+HWY_INLINE double with_term(Loss loss, double smoothing, const Body& body) {
   switch (loss) {
     case Loss::kMse:
       return body(SquaredError{});
@@ -191,7 +212,7 @@ HWY_INLINE double with_term(Loss loss, const Body& body) {
     case Loss::kHuber:
       return body(HuberError{});
     case Loss::kBinaryCrossEntropy:
-      return body(LogisticError{});
+      return smoothing == 0 ? body(LogisticError{}) : body(SmoothedLogisticError{{}, smoothing});
     case Loss::kCategoricalCrossEntropy:
       break;
   }
@@ -237,32 +258,38 @@ void sigmoids_any(const T* z, T* p, std::size_t n) {
       d, n, [&](std::size_t i, auto lanes) HWY_ATTR { lanes.store(sigmoid_of(d, lanes.load(d, z + i)), d, p + i); });
 }
 
-double sum_run_f32(Loss loss, const float* output, const float* y, float scale, float* delta, std::size_t n) {
-  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_run(term, output, y, scale, delta, n); });
+double sum_run_f32(Loss loss, const float* output, const float* y, float scale, float* delta, std::size_t n,
+                   double smoothing) {
+  return with_term(loss, smoothing,
+                   [&](auto term) HWY_ATTR { return sum_losses_of_run(term, output, y, scale, delta, n); });
 }
 double sum_rows_f32(Loss loss, MatrixView<const float> output, MatrixView<const float> y, float scale,
-                    MatrixView<float> delta) {
-  return with_term(
-      loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, EqualRows<float>{scale}, delta); });
+                    MatrixView<float> delta, double smoothing) {
+  return with_term(loss, smoothing, [&](auto term) HWY_ATTR {
+    return sum_losses_of_rows(term, output, y, EqualRows<float>{scale}, delta);
+  });
 }
 double sum_weighted_f32(Loss loss, MatrixView<const float> output, MatrixView<const float> y, const double* weights,
-                        double divisor, MatrixView<float> delta) {
-  return with_term(loss, [&](auto term) HWY_ATTR {
+                        double divisor, MatrixView<float> delta, double smoothing) {
+  return with_term(loss, smoothing, [&](auto term) HWY_ATTR {
     return sum_losses_of_rows(term, output, y, WeightedRows<float>{weights, divisor}, delta);
   });
 }
 Exponentials<float> exponentiate_f32(const float* z, float* e, std::size_t n) { return exponentiate_any(z, e, n); }
-double sum_run_f64(Loss loss, const double* output, const double* y, double scale, double* delta, std::size_t n) {
-  return with_term(loss, [&](auto term) HWY_ATTR { return sum_losses_of_run(term, output, y, scale, delta, n); });
+double sum_run_f64(Loss loss, const double* output, const double* y, double scale, double* delta, std::size_t n,
+                   double smoothing) {
+  return with_term(loss, smoothing,
+                   [&](auto term) HWY_ATTR { return sum_losses_of_run(term, output, y, scale, delta, n); });
 }
 double sum_rows_f64(Loss loss, MatrixView<const double> output, MatrixView<const double> y, double scale,
-                    MatrixView<double> delta) {
-  return with_term(
-      loss, [&](auto term) HWY_ATTR { return sum_losses_of_rows(term, output, y, EqualRows<double>{scale}, delta); });
+                    MatrixView<double> delta, double smoothing) {
+  return with_term(loss, smoothing, [&](auto term) HWY_ATTR {
+    return sum_losses_of_rows(term, output, y, EqualRows<double>{scale}, delta);
+  });
 }
 double sum_weighted_f64(Loss loss, MatrixView<const double> output, MatrixView<const double> y, const double* weights,
-                        double divisor, MatrixView<double> delta) {
-  return with_term(loss, [&](auto term) HWY_ATTR {
+                        double divisor, MatrixView<double> delta, double smoothing) {
+  return with_term(loss, smoothing, [&](auto term) HWY_ATTR {
     return sum_losses_of_rows(term, output, y, WeightedRows<double>{weights, divisor}, delta);
   });
 }
@@ -300,15 +327,16 @@ bool without_gaps(const MatrixView<const T>& output, const MatrixView<const T>& 
 
 template <>
 double sum_losses(Loss loss, MatrixView<const float> output, MatrixView<const float> y, float scale,
-                  MatrixView<float> delta) {
+                  MatrixView<float> delta, double label_smoothing) {
   if (without_gaps(output, y, delta))  // numbers and pointers only: a step of a narrow network notices a copy of views
-    return HWY_DYNAMIC_DISPATCH(sum_run_f32)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols);
-  return HWY_DYNAMIC_DISPATCH(sum_rows_f32)(loss, output, y, scale, delta);
+    return HWY_DYNAMIC_DISPATCH(sum_run_f32)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols,
+                                             label_smoothing);
+  return HWY_DYNAMIC_DISPATCH(sum_rows_f32)(loss, output, y, scale, delta, label_smoothing);
 }
 template <>
 double sum_weighted_losses(Loss loss, MatrixView<const float> output, MatrixView<const float> y, const double* weights,
-                           double divisor, MatrixView<float> delta) {
-  return HWY_DYNAMIC_DISPATCH(sum_weighted_f32)(loss, output, y, weights, divisor, delta);
+                           double divisor, MatrixView<float> delta, double label_smoothing) {
+  return HWY_DYNAMIC_DISPATCH(sum_weighted_f32)(loss, output, y, weights, divisor, delta, label_smoothing);
 }
 template <>
 Exponentials<float> exponentiate(const float* z, float* e, std::size_t n) {
@@ -320,15 +348,16 @@ void sigmoids(const float* z, float* p, std::size_t n) {
 }
 template <>
 double sum_losses(Loss loss, MatrixView<const double> output, MatrixView<const double> y, double scale,
-                  MatrixView<double> delta) {
+                  MatrixView<double> delta, double label_smoothing) {
   if (without_gaps(output, y, delta))  // numbers and pointers only: a step of a narrow network notices a copy of views
-    return HWY_DYNAMIC_DISPATCH(sum_run_f64)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols);
-  return HWY_DYNAMIC_DISPATCH(sum_rows_f64)(loss, output, y, scale, delta);
+    return HWY_DYNAMIC_DISPATCH(sum_run_f64)(loss, output.data, y.data, scale, delta.data, output.rows * output.cols,
+                                             label_smoothing);
+  return HWY_DYNAMIC_DISPATCH(sum_rows_f64)(loss, output, y, scale, delta, label_smoothing);
 }
 template <>
 double sum_weighted_losses(Loss loss, MatrixView<const double> output, MatrixView<const double> y,
-                           const double* weights, double divisor, MatrixView<double> delta) {
-  return HWY_DYNAMIC_DISPATCH(sum_weighted_f64)(loss, output, y, weights, divisor, delta);
+                           const double* weights, double divisor, MatrixView<double> delta, double label_smoothing) {
+  return HWY_DYNAMIC_DISPATCH(sum_weighted_f64)(loss, output, y, weights, divisor, delta, label_smoothing);
 }
 template <>
 Exponentials<double> exponentiate(const double* z, double* e, std::size_t n) {

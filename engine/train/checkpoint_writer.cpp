@@ -55,7 +55,8 @@ CheckpointWriter<T>::CheckpointWriter(const Config& config, const RunData<T>& da
              &data.objective.class_weights,
              &data.training.feature_names(),
              &data.training.class_names(),
-             &config_text_},
+             &config_text_,
+             config.train.label_smoothing},
       folder_(folder),
       observer_(observer),
       thread_([this](const std::stop_token& stop) { write_when_asked(stop); }) {}

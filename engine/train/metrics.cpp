@@ -57,12 +57,12 @@ template <class T>
 void MetricSums::add_losses(MatrixView<const T> output, MatrixView<const T> y, const double* weights) {
   if (weights == nullptr && objective_.class_weights.empty()) {
     loss_weight_ += static_cast<double>(output.rows);
-    loss_sum_ += loss_sum<T>(objective_.loss, output, y);
+    loss_sum_ += loss_sum<T>(objective_.loss, output, y, objective_.smoothing());
     return;
   }
   std::vector<double> of_rows(output.rows);
   loss_weight_ += objective_.weigh(y, weights, of_rows.data());
-  loss_sum_ += weighted_loss_sum<T>(objective_.loss, output, y, of_rows.data());
+  loss_sum_ += weighted_loss_sum<T>(objective_.loss, output, y, of_rows.data(), objective_.smoothing());
 }
 
 template <class T>

@@ -17,7 +17,7 @@ Model<T> Model<T>::load(const std::string& checkpoint) {
   Checkpoint<T> read = read_checkpoint<T>(resolve_checkpoint(checkpoint));
   return Model(std::make_shared<const State>(State{Network<T>(std::move(read.layout)),
                                                    std::move(read.parameters),
-                                                   {read.loss, std::move(read.class_weights)},
+                                                   {read.loss, std::move(read.class_weights), read.label_smoothing},
                                                    std::move(read.standardization),
                                                    std::move(read.feature_names),
                                                    std::move(read.class_names),

@@ -102,8 +102,10 @@ std::vector<double> balanced_weights(const std::vector<std::uint64_t>& class_row
 template <class T>
 Objective objective_of(const Config& config, const RunData<T>& run) {
   const ClassWeights& wanted = config.train.class_weights;
-  if (!wanted.balanced) return {config.train.loss, wanted.values};
-  return {config.train.loss, balanced_weights(run.class_rows, run.training.name(), run.training.class_names())};
+  std::vector<double> weights = wanted.balanced
+                                    ? balanced_weights(run.class_rows, run.training.name(), run.training.class_names())
+                                    : wanted.values;
+  return {config.train.loss, std::move(weights), config.train.label_smoothing};
 }
 
 // Parameters, gradient (another where it is kept for its norm) and optimizer state, and a minibatch's activations,

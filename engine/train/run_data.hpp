@@ -24,7 +24,7 @@ struct RunData {
   std::optional<RunSet<T>> validation;
   std::optional<RunSet<T>> test;
   Standardization standardization;   ///< of the training rows; already applied to all three
-  Objective objective = Loss::kMse;  ///< with the class weights that the config asks for
+  Objective objective = Loss::kMse;  ///< with the class weights and smoothing that the config asks for
   std::vector<std::uint64_t>
       class_rows;                    ///< training rows of each class, where balanced class weights follow from them
   std::vector<std::string> remarks;  ///< what the user should know of how the data are read

@@ -288,8 +288,9 @@ template <class T>
 double StepGraph<T>::shard_loss(MatrixView<const T> output, RowRange rows, MatrixView<T> delta) const {
   const MatrixView<const T> y = y_.row_range(rows.first, rows.count);
   if (weighted_)
-    return weighted_loss_and_delta<T>(objective_.loss, output, y, loss_weights_.data() + rows.first, divisor_, delta);
-  return loss_and_delta<T>(objective_.loss, output, y, static_cast<T>(1 / divisor_), delta);
+    return weighted_loss_and_delta<T>(objective_.loss, output, y, loss_weights_.data() + rows.first, divisor_, delta,
+                                      objective_.smoothing());
+  return loss_and_delta<T>(objective_.loss, output, y, static_cast<T>(1 / divisor_), delta, objective_.smoothing());
 }
 
 template <class T>
