@@ -144,13 +144,16 @@ double read_label_smoothing(const Reader& in, Loss loss) {
   return smoothing;
 }
 
-template <class T>
-void read_parameters(const Reader& in, Checkpoint<T>& checkpoint) {
-  checkpoint.parameters = AlignedBuffer<T>(checkpoint.layout.size(), T{0});
-  for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l) {
-    read_weight<T>(in, paths::weight(l), checkpoint.layout.weight(checkpoint.parameters.data(), l));
-    read_bias<T>(in, paths::bias(l), checkpoint.layout.bias(checkpoint.parameters.data(), l));
+// A flat block; the paths are functions of a layer's index.
+template <class T, class WeightPath, class BiasPath>
+AlignedBuffer<T> read_block(const Reader& in, const ParameterLayout& layout, const WeightPath& weight_path,
+                            const BiasPath& bias_path) {
+  AlignedBuffer<T> block(layout.size(), T{0});
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    read_weight<T>(in, weight_path(l), layout.weight(block.data(), l));
+    read_bias<T>(in, bias_path(l), layout.bias(block.data(), l));
   }
+  return block;
 }
 
 template <class T>
@@ -161,11 +164,9 @@ void read_optimizer(const Reader& in, Checkpoint<T>& checkpoint) {
     for (const std::string& group : {paths::weight_states(l), paths::bias_states(l)})
       in.require(in.file.children(group) == names, group, "does not hold the same states as the first layer's weight");
   for (const std::string& name : names) {
-    AlignedBuffer<T>& block = checkpoint.optimizer[name] = AlignedBuffer<T>(checkpoint.layout.size(), T{0});
-    for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l) {
-      read_weight<T>(in, paths::weight_state(l, name), checkpoint.layout.weight(block.data(), l));
-      read_bias<T>(in, paths::bias_state(l, name), checkpoint.layout.bias(block.data(), l));
-    }
+    checkpoint.optimizer[name] = read_block<T>(
+        in, checkpoint.layout, [&](std::size_t l) { return paths::weight_state(l, name); },
+        [&](std::size_t l) { return paths::bias_state(l, name); });
   }
 }
 
@@ -271,7 +272,9 @@ Checkpoint<T> read_content(const Reader& in) {
   checkpoint.layout = read_layout(in);
   checkpoint.loss = read_loss(in);
   checkpoint.label_smoothing = read_label_smoothing(in, checkpoint.loss);
-  read_parameters(in, checkpoint);
+  checkpoint.parameters = read_block<T>(in, checkpoint.layout, paths::weight, paths::bias);
+  if (in.file.exists(paths::kAverage))
+    checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average_weight, paths::average_bias);
   read_optimizer(in, checkpoint);
   checkpoint.progress = read_progress(in);
   checkpoint.standardization = read_preprocessing(in, checkpoint.layout);

@@ -52,6 +52,7 @@ struct Checkpoint {
   Loss loss = Loss::kMse;
   AlignedBuffer<T> parameters;                        ///< a flat block of `layout`
   std::map<std::string, AlignedBuffer<T>> optimizer;  ///< flat blocks of `layout`, by state name
+  AlignedBuffer<T> average;                           ///< of the parameters (train.ema), a flat block; empty without
   Progress progress;
   Standardization standardization;
   std::vector<double> class_weights;                    ///< one a class; empty where they count alike
@@ -60,6 +61,9 @@ struct Checkpoint {
   std::string config;                                   ///< resolved config text
   double elapsed_seconds = 0;                           ///< over all sessions of the run; kept under /environment
   Environment environment;                              ///< of the process that wrote it
+
+  /// What evaluate and predict use.
+  [[nodiscard]] const AlignedBuffer<T>& judged() const { return average.size() > 0 ? average : parameters; }
 };
 
 /// What is the same in all checkpoints of a run.
@@ -73,6 +77,7 @@ struct RunFacts {
   const std::vector<std::string>* class_names;
   const std::string* config;  ///< resolved config text
   double label_smoothing = 0;
+  bool averaged = false;  ///< an average of the parameters stands beside them
 };
 
 /// A reference to what a checkpoint is written from; nothing is copied. All pointers must outlive the call.
@@ -83,14 +88,16 @@ struct CheckpointView {
   std::vector<const T*> states;  ///< flat blocks, in the order of run.states
   const Progress* progress;
   double elapsed_seconds;
+  const T* average = nullptr;  ///< a flat block where run.averaged
 };
 
 /// The file's bytes, built as a CheckpointImage (image.hpp), in one piece.
 template <class T>
 std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view);
 
-/// About the size of such a file, rather more than less.
-std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t optimizer_states, std::size_t element_bytes);
+/// About the size of such a file, rather more than less. blocks_beside: what it holds beside the parameters, in blocks
+/// of their size.
+std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t blocks_beside, std::size_t element_bytes);
 
 /// Reads and checks a whole checkpoint file: user block and checksum before the HDF5 library sees a byte, then every
 /// shape against every other. CheckpointError says what is wrong, FileError why the system did not give the file up;

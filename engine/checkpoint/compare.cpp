@@ -104,7 +104,7 @@ using Items = std::map<std::string, h5::TreeItem>;  // by name
 
 Items items_of(const h5::File& file) {
   Items items;
-  for (const char* group : {paths::kModel, paths::kOptimizer, paths::kProgress}) {
+  for (const char* group : {paths::kModel, paths::kAverage, paths::kOptimizer, paths::kProgress}) {
     if (!file.exists(group)) continue;
     for (h5::TreeItem& item : file.tree(group)) items.emplace(name_of(item), std::move(item));
   }

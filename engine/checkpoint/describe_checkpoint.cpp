@@ -90,6 +90,7 @@ Json describe(const std::string& path, Precision precision) {
                {"environment", environment_of(path)},
                {"config", c.config}};
   if (c.label_smoothing > 0) json["label_smoothing"] = c.label_smoothing;
+  if (c.average.size() > 0) json["average"] = true;
   return json;
 }
 
@@ -130,6 +131,7 @@ std::string checkpoint_text(const Json& d) {
                         layer.contains("dropout") ? " dropout=" + layer["dropout"].dump() : "");
   for (const Json& state : d["optimizer_states"])
     text += fmt::format("optimizer state: {}\n", state.get<std::string>());
+  if (d.contains("average")) text += "average of the parameters: held, and what evaluate and predict use\n";
   text += progress_text(d["progress"]);
   const Json& s = d["preprocessing"];
   const bool of_x = s.contains("x_mean"), of_y = s.contains("y_mean");

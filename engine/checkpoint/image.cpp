@@ -113,9 +113,9 @@ void write_environment(h5::File& file, double elapsed_seconds) {
 
 }  // namespace
 
-std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t optimizer_states, std::size_t element_bytes) {
+std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t blocks_beside, std::size_t element_bytes) {
   constexpr std::uint64_t kSmallThings = 64 << 10;  // config, progress, moments, HDF5's own
-  return (1 + optimizer_states) * layout.parameter_count() * element_bytes + kSmallThings;
+  return (1 + blocks_beside) * layout.parameter_count() * element_bytes + kSmallThings;
 }
 
 template <class T>
@@ -127,6 +127,7 @@ CheckpointImage<T>::CheckpointImage(const RunFacts& run) : run_(run), file_(h5::
   for (const std::string& state : run_.states)
     reserve_block([&](std::size_t l) { return paths::weight_state(l, state); },
                   [&](std::size_t l) { return paths::bias_state(l, state); });
+  if (run_.averaged) reserve_block(paths::average_weight, paths::average_bias);
   (void)file_.memory();  // the memory is asked for here, where nobody waits
 }
 
@@ -143,7 +144,7 @@ void CheckpointImage<T>::reserve_block(const WeightPath& weight_path, const Bias
 }
 
 template <class T>
-void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* const> states) {
+void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* const> states, const T* average) {
   std::byte* const memory = file_.memory().data();
   auto place = places_.begin();
   const auto set_block = [&](const T* block) {
@@ -155,6 +156,7 @@ void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* con
   };
   set_block(parameters);
   for (const T* const state : states) set_block(state);
+  if (run_.averaged) set_block(average);
 }
 
 template <class T>
@@ -170,7 +172,7 @@ void CheckpointImage<T>::complete(const Progress& progress, double elapsed_secon
 template <class T>
 std::vector<std::byte> encode_checkpoint(const CheckpointView<T>& view) {
   CheckpointImage<T> image(view.run);
-  image.set_tensors(view.parameters, view.states);
+  image.set_tensors(view.parameters, view.states, view.average);
   image.complete(*view.progress, view.elapsed_seconds);
   std::vector<std::byte> bytes;
   for (const auto part : image.parts()) bytes.insert(bytes.end(), part.begin(), part.end());

@@ -22,8 +22,9 @@ class CheckpointImage {
   /// What `run` points at must outlive the image.
   explicit CheckpointImage(const RunFacts& run);
 
-  /// Copies flat blocks of the run's layout: the parameters, and the optimizer's states in the order of run.states.
-  void set_tensors(const T* parameters, std::span<const T* const> states);
+  /// Copies flat blocks of the run's layout: the parameters, the optimizer's states in the order of run.states, and
+  /// where run.averaged the average.
+  void set_tensors(const T* parameters, std::span<const T* const> states, const T* average);
   /// The rest. Once, behind set_tensors().
   void complete(const Progress& progress, double elapsed_seconds);
   /// The file's bytes, behind complete(). They go with the image.

@@ -9,6 +9,7 @@
 namespace gradloom::paths {
 
 inline constexpr const char* kModel = "/model";
+inline constexpr const char* kAverage = "/average";  // of the parameters, laid out as kModel
 inline constexpr const char* kOptimizer = "/optimizer";
 inline constexpr const char* kProgress = "/progress";
 inline constexpr const char* kBestScores = "/progress/best_scores";
@@ -26,6 +27,9 @@ inline constexpr const char* kEnvironment = "/environment";
 inline std::string layer(std::size_t l) { return "/model/" + layer_name(l); }
 inline std::string weight(std::size_t l) { return layer(l) + "/weight"; }
 inline std::string bias(std::size_t l) { return layer(l) + "/bias"; }
+
+inline std::string average_weight(std::size_t l) { return "/average/" + layer_name(l) + "/weight"; }
+inline std::string average_bias(std::size_t l) { return "/average/" + layer_name(l) + "/bias"; }
 
 /// Groups that hold the optimizer's state of one parameter, a data set for each state.
 inline std::string weight_states(std::size_t l) { return "/optimizer/" + layer_name(l) + "/weight"; }

@@ -41,6 +41,7 @@ struct RealRange {
 };
 inline const RealRange kNotNegative{[](double v) { return v >= 0; }, "a number >= 0"};
 inline const RealRange kPositive{[](double v) { return v > 0; }, "a number > 0"};
+inline const RealRange kInnerFraction{[](double v) { return v > 0 && v < 1; }, "a number > 0 and < 1"};
 inline const RealRange kFraction{[](double v) { return v >= 0 && v < 1; }, "a number >= 0 and < 1"};
 inline const RealRange kUpToOne{[](double v) { return v >= 0 && v <= 1; }, "a number from 0 to 1"};
 

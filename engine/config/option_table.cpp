@@ -94,6 +94,12 @@ void add_train(Rows& rows) {
   const auto max_steps = [](auto member) {
     return integer_option({"train.max-steps", "Stop after so many steps.", kFree}, {0}, member);
   };
+  const auto ema = [](auto member) {
+    return real_option({"train.ema",
+                        "Decay of an exponential moving average of the parameters over the steps, such as 0.999: what "
+                        "validation, the best epoch, evaluate and predict look at, in place of the parameters."},
+                       kInnerFraction, member);
+  };
   const auto max_minutes = [](auto member) {
     return real_option({"train.max-minutes", "Stop after so many minutes, over all sessions of the run.", kFree},
                        kNotNegative, member);
@@ -112,6 +118,7 @@ void add_train(Rows& rows) {
        "class weights too; of binary-cross-entropy, 0 and 1 become e/2 and 1 - e/2. In every loss that is told, "
        "validation's too; log_loss is without."},
       kFraction, GRADLOOM_MEMBER(train.label_smoothing)));
+  rows.push_back(or_none(GRADLOOM_MEMBER(train.ema), ema));
   rows.push_back(metrics_option(
       {"train.metrics",
        "What validation and test rows are judged by, beside the loss, and logged as valid_NAME; auto is accuracy, or "

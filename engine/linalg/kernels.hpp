@@ -76,6 +76,11 @@ void sigmoids(const T* z, T* p, std::size_t n);
 template <class T>
 void add_to(T* sum, const T* term, std::size_t n);
 
+/// average[i] <- decay * average[i] + (1 - decay) * values[i] for i < n, both factors rounded to T. The same bits on
+/// every instruction set.
+template <class T>
+void move_average(T* average, const T* values, double decay, std::size_t n);
+
 /// True where every element is finite.
 template <class T>
 bool all_finite(const T* values, std::size_t n);

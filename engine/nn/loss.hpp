@@ -15,8 +15,8 @@ namespace gradloom {
 /// Binary: 0 and 1 become share / 2 and 1 - share / 2.
 struct LabelSmoothing {
   double share = 0;  ///< in [0, 1)
-  std::span<const double>
-      class_weights;  ///< w, > 0; empty: 1 each. Categorical alone reads them. Must outlive its use.
+  /// w, > 0; empty: 1 each. Read by categorical cross-entropy alone; the numbers must outlive the object.
+  std::span<const double> class_weights;
 };
 
 /// Columns of `y` that a network with `outputs` outputs is trained against: 1 for categorical cross-entropy (class

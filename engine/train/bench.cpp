@@ -151,7 +151,7 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
       step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
-            state_, arena),
+            state_, arena, config.train.ema),
       feed_(make_feed(data.training, feed_options(config, step_.takes_all_cores(), arena))),
       times_(step_.plan()) {
   if (initial) state_.parameters = std::move(*initial);
@@ -256,7 +256,7 @@ BenchMemory StepBench<T>::memory() const {
   const ParameterLayout& layout = network_.layout();
   BenchMemory memory;
   memory.data = bytes_of(data_, config_);
-  memory.state = sizeof(T) * layout.size() * (1 + state_.optimizer.size());
+  memory.state = sizeof(T) * layout.size() * (1 + state_.optimizer.size() + (state_.average.size() > 0 ? 1 : 0));
   for (std::size_t l = 0; l < layout.depth(); ++l)
     memory.activations += sizeof(T) * layout.layer(l).units * step_.plan().batch_rows;
   memory.gradient = step_.kept_gradient_bytes();

@@ -56,7 +56,8 @@ CheckpointWriter<T>::CheckpointWriter(const Config& config, const RunData<T>& da
              &data.training.feature_names(),
              &data.training.class_names(),
              &config_text_,
-             config.train.label_smoothing},
+             config.train.label_smoothing,
+             config.train.ema.has_value()},
       folder_(folder),
       observer_(observer),
       thread_([this](const std::stop_token& stop) { write_when_asked(stop); }) {}
@@ -69,7 +70,7 @@ CheckpointWriter<T>::~CheckpointWriter() {
 
 template <class T>
 void CheckpointWriter<T>::require_room() const {
-  require_free(folder_.path(), checkpoint_bytes(layout_, facts_.states.size(), sizeof(T)));
+  require_free(folder_.path(), checkpoint_bytes(layout_, facts_.states.size() + (facts_.averaged ? 1 : 0), sizeof(T)));
 }
 
 template <class T>
@@ -82,7 +83,7 @@ void CheckpointWriter<T>::save(const TrainingState<T>& state, const Progress& pr
   if (image_) {
     std::vector<const T*> blocks;
     for (const auto& [name, block] : state.optimizer) blocks.push_back(block.data());
-    image_->set_tensors(state.parameters.data(), blocks);
+    image_->set_tensors(state.parameters.data(), blocks, state.average.data());
   } else {
     outcome_ = {progress.step, "", no_image, ""};
   }
@@ -305,11 +306,15 @@ Checkpoint<T> CheckpointWriter<T>::recall_best(std::uint64_t step) {
   drop_image();
   require_best();
   const std::string path = folder_.checkpoints().best_path();
-  Checkpoint<T> best = read_checkpoint<T>(path);
-  if (best.progress.step != step)
+  const auto refuse = [&](const std::string& what) {
     throw CheckpointError(
-        fmt::format("{}: is of step {}, but train.restore-best needs the best epoch's, of step {}; {}", path,
-                    best.progress.step, step, standing()));
+        fmt::format("{}: {}, so train.restore-best has no best epoch (step {}) to take over; {}, and with "
+                    "train.restore-best = false the run is complete with it",
+                    path, what, step, standing()));
+  };
+  if (!file_exists(path)) refuse("no such file");
+  Checkpoint<T> best = read_checkpoint<T>(path);
+  if (best.progress.step != step) refuse(fmt::format("is of step {}", best.progress.step));
   return best;
 }
 

@@ -35,6 +35,7 @@ TrainingState<T> initial_state(const Config& config, const ParameterLayout& layo
     fill_tensors(layout, static_cast<T>(optimizer.initial_state()), block.data());
     state.optimizer.emplace_back(name, std::move(block));
   }
+  if (config.train.ema) state.average = state.parameters;
   return state;
 }
 

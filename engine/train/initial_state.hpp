@@ -9,7 +9,8 @@
 
 namespace gradloom {
 
-/// What a new run starts with: parameters by model.init and train.seed, optimizer state as the rule has it.
+/// What a new run starts with: parameters by model.init and train.seed, optimizer state as the rule has it, and by
+/// train.ema an average that holds the parameters.
 template <class T>
 TrainingState<T> initial_state(const Config& config, const ParameterLayout& layout, const Optimizer<T>& optimizer);
 

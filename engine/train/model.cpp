@@ -16,7 +16,7 @@ template <class T>
 Model<T> Model<T>::load(const std::string& checkpoint) {
   Checkpoint<T> read = read_checkpoint<T>(resolve_checkpoint(checkpoint));
   return Model(std::make_shared<const State>(State{Network<T>(std::move(read.layout)),
-                                                   std::move(read.parameters),
+                                                   std::move(read.average.size() > 0 ? read.average : read.parameters),
                                                    {read.loss, std::move(read.class_weights), read.label_smoothing},
                                                    std::move(read.standardization),
                                                    std::move(read.feature_names),

@@ -108,11 +108,12 @@ Objective objective_of(const Config& config, const RunData<T>& run) {
   return {config.train.loss, std::move(weights), config.train.label_smoothing};
 }
 
-// Parameters, gradient (another where it is kept for its norm) and optimizer state, and a minibatch's activations,
-// dropped ones and deltas, in bytes.
+// Parameters, gradient (another where it is kept for its norm), optimizer state and average, and a minibatch's
+// activations, dropped ones and deltas, in bytes.
 template <class T>
 double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
-  const auto saved = static_cast<double>(1 + make_optimizer<T>(config.optimizer)->state_names().size());
+  const auto states = static_cast<double>(make_optimizer<T>(config.optimizer)->state_names().size());
+  const double saved = 1 + states + (config.train.ema ? 1 : 0);
   const double blocks = saved + (config.optimizer.clip_grad_norm ? 2 : 1) + 3 * saved;
   double columns = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {

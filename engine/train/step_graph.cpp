@@ -136,11 +136,12 @@ void StepGraph<T>::Nodes::make_clipping(StepGraph& step) {
 
 template <class T>
 StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Optimizer<T>& optimizer, StepPlan plan,
-                        TrainingState<T>& state, Arena& arena)
+                        TrainingState<T>& state, Arena& arena, std::optional<double> ema)
     : network_(network),
       narrow_(network.layout()),
       objective_(std::move(objective)),
       optimizer_(optimizer),
+      ema_(ema),
       plan_(std::move(plan)),
       arena_(arena),
       clips_norm_(optimizer.options().clip_grad_norm.has_value()),
@@ -554,7 +555,21 @@ bool StepGraph<T>::update_range(const UpdateContext& context, const T* gradient,
   T* state[Optimizer<T>::kMostStates];
   const std::size_t states = state_.optimizer.size();
   for (std::size_t k = 0; k < states; ++k) state[k] = state_.optimizer[k].second.data() + offset;
-  return optimizer_.update(context, state_.parameters.data() + offset, gradient, {state, states}, count);
+  const bool finite =
+      optimizer_.update(context, state_.parameters.data() + offset, gradient, {state, states}, count);
+  if (ema_) update_average(offset, count);
+  return finite;
+}
+
+// While the new parameters are in the cache.
+template <class T>
+void StepGraph<T>::update_average(std::size_t offset, std::size_t count) {
+  const T* const parameters = state_.parameters.data() + offset;
+  T* const average = state_.average.data() + offset;
+  if (context_.step == 1)
+    std::copy_n(parameters, count, average);
+  else
+    move_average(average, parameters, *ema_, count);
 }
 
 // The first layer whose activations of the last step are not finite; the number of layers where there is none.

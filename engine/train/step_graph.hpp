@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,15 @@
 
 namespace gradloom {
 
-/// What a run trains: parameters and the optimizer's state, flat blocks of one layout.
+/// What a run trains: parameters and what belongs to them, flat blocks of one layout.
 template <class T>
 struct TrainingState {
   AlignedBuffer<T> parameters;
   std::vector<std::pair<std::string, AlignedBuffer<T>>> optimizer;  ///< in the order of Optimizer::state_names()
+  AlignedBuffer<T> average{};  ///< of the parameters over the steps, by train.ema; empty without
+
+  /// What validation looks at, and what people deploy.
+  [[nodiscard]] const AlignedBuffer<T>& judged() const { return average.size() > 0 ? average : parameters; }
 };
 
 /// One step of data-parallel training:
@@ -43,9 +48,11 @@ struct TrainingState {
 template <class T>
 class StepGraph {
  public:
-  /// The references must outlive the graph; `state` is what run() changes.
+  /// The references must outlive the graph; `state` is what run() changes. `ema`: the decay of state.average, which has
+  /// a value then. Each step it becomes decay * average + (1 - decay) * parameters; behind step 1, the parameters: as
+  /// torch.optim.swa_utils.AveragedModel(avg_fn) does it where it is updated after every step.
   StepGraph(const Network<T>& network, Objective objective, const Optimizer<T>& optimizer, StepPlan plan,
-            TrainingState<T>& state, Arena& arena);
+            TrainingState<T>& state, Arena& arena, std::optional<double> ema = std::nullopt);
   ~StepGraph();
   StepGraph(const StepGraph&) = delete;
   StepGraph& operator=(const StepGraph&) = delete;
@@ -120,6 +127,7 @@ class StepGraph {
   bool update_block(const T* gradient);
   bool update_biases(const T* gradient, std::size_t offset, std::size_t count);
   bool update_range(const UpdateContext& context, const T* gradient, std::size_t offset, std::size_t count);
+  void update_average(std::size_t offset, std::size_t count);
   [[nodiscard]] bool is_layer_finite(std::size_t layer, const T* gradient) const;
   void run_in_order();
   void clip_in_order();
@@ -130,6 +138,7 @@ class StepGraph {
   const NarrowNetwork<T> narrow_;
   const Objective objective_;
   const Optimizer<T>& optimizer_;
+  const std::optional<double> ema_;  ///< decay
   const StepPlan plan_;
   Arena& arena_;
   const bool clips_norm_;  ///< the whole gradient is kept until its norm is known

@@ -99,11 +99,11 @@ void tell_changed_curve(const Config& before, const Config& now, std::uint64_t t
 template <class T>
 Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Config& config, const std::string& best,
                      Arena& arena) {
-  const T* parameters = run.state().parameters.data();
+  const T* parameters = run.state().judged().data();
   std::optional<Checkpoint<T>> best_checkpoint;
   if (!best.empty()) {
     best_checkpoint = read_checkpoint<T>(best);
-    parameters = best_checkpoint->parameters.data();
+    parameters = best_checkpoint->judged().data();
   }
   return evaluate_set(run.network(), parameters, data.objective, data.standardization, *data.test, arena,
                       plan_metrics(config));
@@ -257,10 +257,11 @@ class BestInMemory final : public SnapshotSink<T> {
   explicit BestInMemory(bool may_go_back) : may_go_back_(may_go_back) {}
 
   void save(const TrainingState<T>& state, const Progress& progress, double, bool best) override {
-    if (best) parameters_ = state.parameters;
+    if (best) parameters_ = state.judged();
     this->set_safe_step(progress.step);
     if (!may_go_back_) return;
     last_.parameters = state.parameters;
+    last_.average = state.average;
     for (const auto& [name, block] : state.optimizer) last_.optimizer[name] = block;
     last_.progress = progress;
   }
@@ -307,7 +308,7 @@ Model<T> fit(const Config& given, Dataset<T> training, const Dataset<T>* validat
   arena.run([&] { end = run.run(); });
   observers.on_end(end);
   auto state = std::make_shared<typename Model<T>::State>(typename Model<T>::State{
-      run.network(), best.parameters() ? std::move(*best.parameters()) : run.state().parameters, data.objective,
+      run.network(), best.parameters() ? std::move(*best.parameters()) : run.state().judged(), data.objective,
       data.standardization, data.training.feature_names(), data.training.class_names(), resolved_text(config)});
   return Model<T>(std::move(state));
 }

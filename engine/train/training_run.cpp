@@ -68,11 +68,17 @@ TrainingRun<T>::TrainingRun(const Config& config, const RunData<T>& data, Arena&
       step_(network_, data.objective, *optimizer_,
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
-            state_, arena),
+            state_, arena, config.train.ema),
       last_epoch_loss_(std::numeric_limits<double>::quiet_NaN()) {
   progress_.seed = config.train.seed;
   progress_.training_rows = data.training.rows();
   progress_.window = data.window();
+}
+
+template <class T>
+void TrainingRun<T>::start_from(AlignedBuffer<T> parameters) {
+  state_.parameters = std::move(parameters);
+  if (config_.train.ema) state_.average = state_.parameters;
 }
 
 template <class T>
@@ -103,7 +109,10 @@ void TrainingRun<T>::adopt_state(Checkpoint<T>& checkpoint, const std::string& n
       throw CheckpointError(fmt::format("{} holds no optimizer state '{}'", name, state));
     block = std::move(found->second);
   }
+  if (config_.train.ema && checkpoint.average.size() == 0)
+    throw CheckpointError(fmt::format("{} holds no average of the parameters (train.ema)", name));
   state_.parameters = std::move(checkpoint.parameters);
+  state_.average = std::move(checkpoint.average);
 }
 
 template <class T>
@@ -343,7 +352,7 @@ bool TrainingRun<T>::finish_epoch() {
   if (data_.validation) try {
       off_the_clock([&] {
         valid = reading([&] {
-          return evaluate_set(network_, state_.parameters.data(), data_.objective, data_.standardization,
+          return evaluate_set(network_, state_.judged().data(), data_.objective, data_.standardization,
                               *data_.validation, arena_, metric_plan_, signals_.stop);
         });
       });

@@ -39,12 +39,12 @@ class TrainingRun {
   void restore(Checkpoint<T> checkpoint, const std::string& name = "the checkpoint");
 
   /// Starts from these parameters (a flat block of network().layout()) instead of from model.init's. Call before run().
-  void start_from(AlignedBuffer<T> parameters) { state_.parameters = std::move(parameters); }
+  void start_from(AlignedBuffer<T> parameters);
 
   /// Trains until one of the config's limits, early stopping or the stop flag; takes a last snapshot where the newest
-  /// is older than the last step. On NaN or Inf DivergenceError, or by train.on-divergence back to the sink's newest
-  /// anchor with half the learning rate. By train.restore-best, where
-  /// the run is complete, the last snapshot is taken once more, with the best epoch's state.
+  /// is older than the last step. By train.restore-best, where the run is complete, that snapshot is taken once more,
+  /// with the best epoch's state. On NaN or Inf DivergenceError, or by train.on-divergence back to the sink's newest
+  /// anchor with half the learning rate.
   EndReport run();
 
   [[nodiscard]] const Network<T>& network() const { return network_; }

@@ -22,7 +22,7 @@ struct StepSplit {
 /// What a run holds in memory, and may hold.
 struct BenchMemory {
   std::uint64_t data = 0;           ///< bytes of training, validation and test rows
-  std::uint64_t state = 0;          ///< bytes of parameters and optimizer state
+  std::uint64_t state = 0;          ///< bytes of parameters, their average (train.ema) and optimizer state
   std::uint64_t gradient = 0;       ///< bytes of the whole gradient that optimizer.clip-grad-norm keeps; 0 without
   std::uint64_t activations = 0;    ///< bytes of one minibatch's activations in all layers
   std::uint64_t promised = 0;       ///< data + 3 state + gradient + activations + 64 MiB

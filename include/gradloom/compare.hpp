@@ -5,11 +5,11 @@
 
 namespace gradloom {
 
-/// Every bit in which two checkpoint files differ under /model, /optimizer and /progress: each group, data set and
-/// attribute there, be it known to this program or not; 0 and -0 differ, and so do NaNs of other bits. A line for each
-/// object or attribute ("/model/layer_001/weight element 17: 0.5 against 0.25"), the first file's value first; none
-/// where the bits are the same. What a file says of config and environment is not compared. CheckpointError where a
-/// file is damaged or no checkpoint.
+/// Every bit in which two checkpoint files differ under /model, /average, /optimizer and /progress: each group, data
+/// set and attribute there, be it known to this program or not; 0 and -0 differ, and so do NaNs of other bits. A line
+/// for each object or attribute ("/model/layer_001/weight element 17: 0.5 against 0.25"), the first file's value first;
+/// none where the bits are the same. What a file says of config and environment is not compared. CheckpointError where
+/// a file is damaged or no checkpoint.
 std::vector<std::string> checkpoint_differences(const std::string& first, const std::string& second);
 
 /// What the step and epoch lines of two metrics.jsonl say differently, their times left out, and every line that stands

@@ -59,6 +59,7 @@ struct Config {
     ClassWeights class_weights;
     double label_smoothing = 0;   ///< share of each target that is spread evenly over the classes, in [0, 1)
     std::vector<Metric> metrics;  ///< of validation and test rows; empty: the usual ones of the loss
+    std::optional<double> ema;    ///< decay of the weights' moving average, in (0, 1)
     std::uint64_t epochs = 10;
     std::optional<std::uint64_t> max_steps;
     std::optional<double> max_minutes;

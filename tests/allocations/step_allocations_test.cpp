@@ -89,7 +89,9 @@ std::uint64_t allocations_of_steps(const StepCase& c) {
   const Network<float> network(layout);
   const auto rule = make_optimizer<float>(c.optimizer);
   const Optimizer<float>& optimizer = *rule;
-  TrainingState<float> state = initial_state<float>({}, layout, optimizer);
+  Config config;
+  config.train.ema = 0.9;
+  TrainingState<float> state = initial_state<float>(config, layout, optimizer);
   const Dataset<float> data = samples<float>(100, 1);
   const Products products = c.passes == Passes::kBlas ? Products::kBlas : Products::kPanels;
   StepPlan plan = plan_step(layout, 100, 16, products, c.threads);
@@ -98,7 +100,7 @@ std::uint64_t allocations_of_steps(const StepCase& c) {
   for (auto& r : plan.reductions) r = c.reduction;
   Arena arena(c.threads);
   warm_up_threads(arena);
-  StepGraph<float> step(network, Loss::kMse, optimizer, plan, state, arena);
+  StepGraph<float> step(network, Loss::kMse, optimizer, plan, state, arena, config.train.ema);
   const auto take = [&](std::uint64_t steps) {
     arena.run([&] {
       for (std::uint64_t k = 1; k <= steps; ++k) {

@@ -114,11 +114,11 @@ class CliTest(unittest.TestCase):
         return sorted((self.folder / run / "checkpoints").glob("step-*.h5"))
 
     def contents(self, checkpoint):
-        """What the promise of same bits is about: bytes of every data set and attribute of three groups."""
+        """What the promise of same bits is about: bytes of every data set and attribute of these groups."""
         found = {}
 
         def collect(name, item):
-            if not name.startswith(("model", "optimizer", "progress")):
+            if not name.startswith(("model", "average", "optimizer", "progress")):
                 return
             if isinstance(item, h5py.Dataset):
                 found[name] = item[()].tobytes()

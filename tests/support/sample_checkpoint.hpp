@@ -59,7 +59,10 @@ CheckpointView<T> view_of(const Checkpoint<T>& c) {
       c.parameters.data(),
       {},
       &c.progress,
-      c.elapsed_seconds};
+      c.elapsed_seconds,
+      c.average.size() > 0 ? c.average.data() : nullptr};
+  view.run.label_smoothing = c.label_smoothing;
+  view.run.averaged = c.average.size() > 0;
   for (const auto& [name, block] : c.optimizer) {
     view.run.states.push_back(name);
     view.states.push_back(block.data());

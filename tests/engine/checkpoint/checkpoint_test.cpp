@@ -148,6 +148,49 @@ TEST_CASE("class weights come back, one for each class", "[checkpoint]") {
   CHECK(error().find("class_weights has shape (3)") != std::string::npos);
 }
 
+TEST_CASE("an average of the parameters comes back, and takes no place where there is none", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  auto written = sample_checkpoint<double>();
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  auto read = read_checkpoint<double>(folder / "c.h5");
+  CHECK(read.average.size() == 0);
+  CHECK(&read.judged() == &read.parameters);
+  CHECK_FALSE(h5::File::open(folder / "c.h5").exists("/average"));
+  written.average = written.optimizer["momentum"];
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  read = read_checkpoint<double>(folder / "c.h5");
+  CHECK(equal(read.parameters, written.parameters));
+  CHECK(equal(read.average, written.average));
+  CHECK(&read.judged() == &read.average);
+  written.average[0] = std::nan("");
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  CHECK(testing::message_of<CheckpointError>([&] {
+          read_checkpoint<double>(folder / "c.h5");
+        }).find("/average/layer_000/weight holds nan") != std::string::npos);
+}
+
+TEST_CASE("smoothed labels and a restored step come back, where there are any", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  auto written = sample_checkpoint<float>();
+  const auto error = [&] {
+    write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+    return testing::message_of<CheckpointError>([&] { read_checkpoint<float>(folder / "c.h5"); });
+  };
+  CHECK(error() == "(nothing was thrown)");
+  CHECK_FALSE(h5::File::open(folder / "c.h5").double_attribute("/model", "label_smoothing"));
+  CHECK_FALSE(read_checkpoint<float>(folder / "c.h5").progress.restored_step);
+  written.label_smoothing = 0.1;
+  CHECK(error().find("/model has a label_smoothing of 0.1 for mse") != std::string::npos);
+  written.loss = Loss::kBinaryCrossEntropy;
+  written.standardization = {};
+  written.progress.restored_step = 28;
+  CHECK(error() == "(nothing was thrown)");
+  CHECK(read_checkpoint<float>(folder / "c.h5").label_smoothing == 0.1);
+  CHECK(read_checkpoint<float>(folder / "c.h5").progress.restored_step == 28);
+  written.label_smoothing = 1;
+  CHECK(error().find("/model has a label_smoothing of 1 for binary-cross-entropy") != std::string::npos);
+}
+
 TEST_CASE("a checkpoint before the first step, of plain SGD, comes back", "[checkpoint]") {
   const testing::TemporaryFolder folder;
   auto written = sample_checkpoint<double>();

@@ -97,6 +97,7 @@ TEST_CASE("one bit of each attribute is found and named", "[compare]") {
        [](auto& c) { c.progress.epoch_loss_sum = std::nextafter(c.progress.epoch_loss_sum, 1); }},
       {"/progress attribute plateau_scale: 0.1 against 0.01", [](auto& c) { c.progress.plateau->scale = 0.01; }},
       {"/progress attribute plateau_bad_epochs: 4 against 5", [](auto& c) { ++c.progress.plateau->bad_epochs; }},
+      {"/progress attribute restored_step: only in", [](auto& c) { c.progress.restored_step = 28; }},
       {"/model attribute loss: 'mse' against 'mae'", [](auto& c) { c.loss = Loss::kMae; }},
       {"/model attribute feature_names element 1: 'width' against 'widts'",
        [](auto& c) { c.feature_names[1] = "widts"; }},
@@ -108,6 +109,20 @@ TEST_CASE("one bit of each attribute is found and named", "[compare]") {
     REQUIRE(lines.size() == 1);
     CHECK(lines[0].substr(0, expected.size()) == expected);
   }
+}
+
+TEST_CASE("averages of parameters are compared", "[compare]") {
+  const TemporaryFolder folder;
+  auto c = sample_checkpoint<float>();
+  write_checkpoint(folder / "without.h5", c);
+  c.average = c.parameters;
+  write_checkpoint(folder / "a.h5", c);
+  flip_last_bit(c.layout.bias(c.average.data(), 1)[0]);
+  write_checkpoint(folder / "b.h5", c);
+  const Lines lines = checkpoint_differences(folder / "a.h5", folder / "b.h5");
+  REQUIRE(lines.size() == 1);
+  CHECK_THAT(lines[0], has_text("/average/layer_001/bias element 0: "));
+  CHECK_THAT(checkpoint_differences(folder / "a.h5", folder / "without.h5").front(), has_text("/average: only in"));
 }
 
 TEST_CASE("bits are compared, not values", "[compare]") {

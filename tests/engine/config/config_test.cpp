@@ -248,6 +248,27 @@ TEST_CASE("Rules between keys name the line of the key", "[config]") {
              Contains("categorical-cross-entropy has no rmse: "));
 }
 
+TEST_CASE("Restored epochs, smoothed labels and averages", "[config]") {
+  const std::string validated = kMinimal + "restore-best = true\n[data]\nvalid-fraction = 0.2\n";
+  CHECK(message_of(validated).empty());
+  CHECK_THAT(message_of(validated + "[checkpoint]\nkeep-best = 0\n"),
+             Contains("c.ini:8: train.restore-best = true: with checkpoint.keep-best = 0"));
+  CHECK_THAT(message_of(kMinimal + "restore-best = true\n"), Contains("valid_loss needs validation rows"));
+  CHECK(message_of(kMinimal + "restore-best = true\n[early-stopping]\nmonitor = train_loss\n").empty());
+
+  CHECK_THAT(message_of(kMinimal + "label-smoothing = 0.1\n"),
+             Contains("c.ini:8: train.label-smoothing = 0.1: mse has no labels"));
+  CHECK_THAT(message_of(kMinimal + "label-smoothing = 1\n"), Contains("must be a number >= 0 and < 1"));
+  const std::string classes =
+      "[data]\ntrain = d.h5\n[model]\nlayer = 3 linear\n[train]\nloss = categorical-cross-entropy\n";
+  CHECK(parse_config(classes + "label-smoothing = 0.1\n", "c.ini").train.label_smoothing == 0.1);
+
+  CHECK(parse_config(kMinimal + "ema = 0.999\n", "c.ini").train.ema == 0.999);
+  CHECK_FALSE(parse_config(kMinimal + "ema = none\n", "c.ini").train.ema);
+  for (const char* wrong : {"0", "1", "-0.1", "some"})
+    CHECK_THAT(message_of(kMinimal + "ema = " + wrong + "\n"), Contains("must be none, or a number > 0 and < 1"));
+}
+
 TEST_CASE("A key that the schedule does not use is refused where it is set", "[config]") {
   const auto message = [](const std::string& lines) { return message_of(kMinimal + "[schedule]\n" + lines); };
   CHECK_THAT(message("type = cosine\nstep-size = 3\n"),
@@ -467,9 +488,10 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
                    "c.ini");
   CHECK_NOTHROW(require_resumable(before, free));
   for (const char* line :
-       {"batch-size = 3", "seed = 2", "shard-rows = 8", "[optimizer]\nmomentum = 0.1", "[optimizer]\ntype = adam",
-        "[optimizer]\ntype = rmsprop", "[data]\nshuffle = none", "[data]\nweights = w", "[model]\nprecision = float64",
-        "[model]\nlayer = 1 linear", "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
+       {"batch-size = 3", "seed = 2", "ema = 0.9", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
+        "[optimizer]\ntype = adam", "[optimizer]\ntype = rmsprop", "[data]\nshuffle = none", "[data]\nweights = w",
+        "[model]\nprecision = float64", "[model]\nlayer = 1 linear",
+        "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
     const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
     CAPTURE(line);
     CHECK_THROWS_AS(require_resumable(before, changed), ConfigError);

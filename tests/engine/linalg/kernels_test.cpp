@@ -320,6 +320,27 @@ TEMPLATE_TEST_CASE("sums add rows in their order", "[linalg]", float, double) {
   });
 }
 
+TEMPLATE_TEST_CASE("a moving average has the same bits everywhere", "[linalg]", float, double) {
+  using T = TestType;
+  const T kept = static_cast<T>(0.9), taken = static_cast<T>(1 - 0.9);
+  on_every_instruction_set([&] {
+    for (std::size_t n = 0; n <= 40; ++n) {
+      std::vector<T> average(n + 1, T{77}), values(n);
+      for (std::size_t i = 0; i < n; ++i)
+        average[i] = std::sin(static_cast<T>(i)), values[i] = std::cos(static_cast<T>(i));
+      const std::vector<T> before = average;
+      move_average<T>(average.data(), values.data(), 0.9, n);
+      bool same = true;
+      for (std::size_t i = 0; i < n; ++i) {
+        const volatile T old = kept * before[i], added = taken * values[i];  // two roundings: not contracted
+        same = same && same_bits(average[i], static_cast<T>(old + added));
+      }
+      CHECK(same);
+      CHECK(average[n] == 77);
+    }
+  });
+}
+
 TEMPLATE_TEST_CASE("one NaN or Inf anywhere is seen", "[linalg]", float, double) {
   using T = TestType;
   on_every_instruction_set([&] {

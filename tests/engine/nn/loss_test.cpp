@@ -232,6 +232,115 @@ TEST_CASE("weighted deltas are the derivatives of the weighted mean", "[nn]") {
   }
 }
 
+namespace {
+
+constexpr Loss kLabelled[] = {Loss::kBinaryCrossEntropy, Loss::kCategoricalCrossEntropy};
+
+std::vector<double> class_weights_for(std::size_t classes) {
+  std::vector<double> weights(classes);
+  for (std::size_t c = 0; c < classes; ++c) weights[c] = 0.25 + static_cast<double>(c % 4);
+  return weights;
+}
+
+/// Of one row, by the definition of LabelSmoothing.
+long double naive_smoothed_row(Loss loss, const std::vector<long double>& o, std::vector<long double> y,
+                               const LabelSmoothing& smoothing) {
+  const long double share = smoothing.share;
+  if (loss == Loss::kBinaryCrossEntropy) {
+    for (long double& label : y) label = label * (1 - share) + share / 2;
+    return naive_row(loss, o, y);
+  }
+  const auto weight = [&](std::size_t c) { return smoothing.class_weights.empty() ? 1 : smoothing.class_weights[c]; };
+  long double of_all = 0;
+  for (std::size_t c = 0; c < o.size(); ++c)
+    of_all += weight(c) * naive_row(loss, o, {static_cast<long double>(c)}) / weight(static_cast<std::size_t>(y[0]));
+  return (1 - share) * naive_row(loss, o, y) + share / static_cast<long double>(o.size()) * of_all;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("losses of smoothed labels agree with their definitions", "[nn]", float, double) {
+  using T = TestType;
+  constexpr std::size_t kRows = 157, kGap = 3;
+  constexpr double kDivisor = 7;
+  const std::size_t outputs = GENERATE(2, 10, 33);
+  const std::vector<double> weights = weights_for(kRows), classes = class_weights_for(outputs);
+  const bool weigh_classes = GENERATE(false, true);
+  for (const Loss loss : kLabelled) {
+    if (weigh_classes && loss == Loss::kBinaryCrossEntropy) continue;  // in the rows' weights, all of them
+    const double share = 0.3;
+    INFO(to_string(loss) << " of " << outputs << (weigh_classes ? ", weighted classes" : ""));
+    const LabelSmoothing smoothing{share, weigh_classes ? std::span<const double>(classes) : std::span<const double>{}};
+    const Matrix<T> o = outputs_for<T>(kRows, outputs), y = targets_for<T>(loss, kRows, outputs);
+    Matrix<T> wide(kRows, outputs + kGap);
+    for (std::size_t r = 0; r < kRows; ++r) std::copy_n(o.row(r).data(), outputs, wide.row(r).data());
+    const MatrixView<T> gapped(wide.data(), kRows, outputs, outputs + kGap);
+    long double expected = 0, weighted = 0, magnitude = 0;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const long double row = naive_smoothed_row(loss, widened(o.row(r)), widened(y.row(r)), smoothing);
+      expected += row;
+      weighted += weights[r] * row;
+      magnitude += (1 + weights[r]) * (std::abs(row) + outputs);
+    }
+    const auto bound = static_cast<double>(8 * std::numeric_limits<T>::epsilon() * magnitude);
+    on_every_instruction_set([&] {
+      Matrix<T> delta(kRows, outputs);
+      const double sum = loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view(), smoothing);
+      CHECK(std::abs(sum - static_cast<double>(expected)) <= bound);
+      CHECK(loss_sum<T>(loss, o.view(), y.view(), smoothing) == sum);
+      CHECK(loss_sum<T>(loss, gapped, y.view(), smoothing) == sum);
+      const double weighted_sum =
+          weighted_loss_and_delta<T>(loss, o.view(), y.view(), weights.data(), kDivisor, delta.view(), smoothing);
+      CHECK(std::abs(weighted_sum - static_cast<double>(weighted)) <= bound);
+      CHECK(weighted_loss_sum<T>(loss, gapped, y.view(), weights.data(), smoothing) == weighted_sum);
+    });
+  }
+}
+
+TEST_CASE("deltas of smoothed labels are the derivatives of the weighted mean, in place too", "[nn]") {
+  constexpr std::size_t kRows = 9, kOutputs = 5;
+  constexpr double kStep = 1e-6, kDivisor = 4;
+  const double share = GENERATE(0.1, 0.9);
+  const std::vector<double> weights = weights_for(kRows), classes = class_weights_for(kOutputs);
+  for (const auto& smoothing : {LabelSmoothing{share, {}}, LabelSmoothing{share, classes}})
+    for (const Loss loss : kLabelled) {
+      INFO(to_string(loss));
+      Matrix<double> o = outputs_for<double>(kRows, kOutputs), delta(kRows, kOutputs);
+      const Matrix<double> y = targets_for<double>(loss, kRows, kOutputs);
+      weighted_loss_and_delta<double>(loss, o.view(), y.view(), weights.data(), kDivisor, delta.view(), smoothing);
+      for (std::size_t i = 0; i < kRows * kOutputs; ++i) {
+        const auto mean_at = [&](double output) {
+          const double kept = std::exchange(o.data()[i], output);
+          const double sum = weighted_loss_sum<double>(loss, o.view(), y.view(), weights.data(), smoothing);
+          o.data()[i] = kept;
+          return sum / kDivisor;
+        };
+        const double above = mean_at(o.data()[i] + kStep), below = mean_at(o.data()[i] - kStep);
+        // Truncation is of order step², rounding of order sum * 1e-16 / step = 1e-8.
+        CHECK(delta.data()[i] == Approx((above - below) / (2 * kStep)).margin(1e-8));
+      }
+      weighted_loss_and_delta<double>(loss, o.view(), y.view(), weights.data(), kDivisor, o.view(), smoothing);
+      CHECK(std::equal(o.data(), o.data() + kRows * kOutputs, delta.data()));
+    }
+}
+
+TEMPLATE_TEST_CASE("smoothed labels let NaN through, and survive huge logits", "[nn]", float, double) {
+  using T = TestType;
+  for (const Loss loss : kLabelled) {
+    INFO(to_string(loss));
+    Matrix<T> o(1, 3, T{0}), delta(1, 3);
+    const Matrix<T> y(1, target_columns(loss, 3), T{0});
+    o(0, 0) = 10000, o(0, 1) = -10000;
+    // Targets t: binary 0.1 each; categorical 0.8 + 0.2 / 3, 0.2 / 3, 0.2 / 3.
+    const double expected = loss == Loss::kBinaryCrossEntropy ? 9000 + 1000 + std::log(2.0) : 0.2 / 3 * 30000;
+    CHECK(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view(), {0.2, {}}) == Approx(expected).epsilon(1e-5));
+    CHECK(delta(0, 1) == Approx(loss == Loss::kBinaryCrossEntropy ? -0.1 : -0.2 / 3));
+    o(0, 2) = std::numeric_limits<T>::quiet_NaN();
+    CHECK(std::isnan(loss_and_delta<T>(loss, o.view(), y.view(), 1, delta.view(), {0.2, {}})));
+    CHECK(std::isnan(delta(0, 2)));
+  }
+}
+
 TEST_CASE("deltas are the scaled derivatives of the loss, in place too", "[nn]") {
   constexpr std::size_t kRows = 9, kOutputs = 5;
   constexpr double kScale = 0.125, kStep = 1e-6;

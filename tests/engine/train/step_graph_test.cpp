@@ -45,6 +45,8 @@ bool same_bits(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
+constexpr double kDecay = 0.75;
+
 Config::Optimizer nesterov() {
   Config::Optimizer options;
   options.learning_rate = 0.1;
@@ -65,6 +67,7 @@ struct Job {
   std::size_t inputs = 40;
   std::size_t rows = 200;
   Config::Optimizer optimizer = nesterov();
+  bool averaged = false;  // with kDecay
 };
 
 Job job_with_dropout() {
@@ -124,8 +127,10 @@ TrainingState<T> train(const Job& job, StepPlan plan, std::size_t threads) {
   const Network<T> network(layout);
   const auto optimizer = make_optimizer<T>(job.optimizer);
   TrainingState<T> state = fresh_state<T>(layout, *optimizer);
+  if (job.averaged) state.average = AlignedBuffer<T>(layout.size(), T{0});  // the first step sets it
   Arena arena(threads);
-  StepGraph<T> step(network, Loss::kMse, *optimizer, std::move(plan), state, arena);
+  StepGraph<T> step(network, Loss::kMse, *optimizer, std::move(plan), state, arena,
+                    job.averaged ? std::optional(kDecay) : std::nullopt);
   const auto x = random_matrix<T>(job.rows, job.inputs, 1);
   const auto y = random_matrix<T>(job.rows, layout.outputs(), 2);
   for (std::uint64_t k = 1; k <= 5; ++k) {
@@ -190,6 +195,9 @@ TrainingState<T> train_naively(const Job& job) {
       network.gradient(l, x.view(), w, rows, 0, layout.weight(gradient.data(), l),
                        layout.bias(gradient.data(), l).data());
     update_naively(*optimizer, layout, k, gradient, state);
+    if (k == 1) state.average = state.parameters;
+    for (std::size_t i = 0; i < layout.size() && k > 1; ++i)
+      state.average[i] = static_cast<T>(kDecay) * state.average[i] + static_cast<T>(1 - kDecay) * state.parameters[i];
   }
   return state;
 }
@@ -276,6 +284,26 @@ TEST_CASE("every way to compute a step agrees with the naive twin", "[train][thr
       CHECK(largest_difference(state.parameters, naive.parameters) < 1e-13);
       CHECK(largest_difference(state.optimizer[0].second, naive.optimizer[0].second) < 1e-13);
     }
+  }
+}
+
+TEST_CASE("every way to compute a step averages the parameters as the naive twin does", "[train][threads]") {
+  Job job = GENERATE(Job{}, many_inputs());
+  job.averaged = true;
+  const auto naive = train_naively<double>(job);
+  for (const Way& way : kWays) {
+    if (!knows(way, {job.inputs, job.layers})) continue;
+    const StepPlan plan = plan_with(job, job.rows / 3, way);
+    const auto state = train<double>(job, plan, 3);
+    CHECK(largest_difference(state.average, naive.average) < 1e-13);
+    CHECK(largest_difference(state.average, state.parameters) > 1e-4);
+    CHECK(same_bits(state.average, train<double>(job, plan, 1).average));
+    CHECK(&state.judged() == &state.average);
+    Job plain = job;
+    plain.averaged = false;
+    const auto without = train<double>(plain, plan, 2);
+    CHECK(same_bits(without.parameters, state.parameters));
+    CHECK(&without.judged() == &without.parameters);
   }
 }
 

@@ -80,6 +80,24 @@ TEST_CASE("fit returns the best epoch's model, whatever the checkpoint keys say"
   CHECK(squares / 200 == Approx(best->valid->loss).epsilon(1e-12));
 }
 
+TEST_CASE("fit returns the average of the parameters, of the best epoch", "[train][threads]") {
+  Config config = small_config();
+  config.train.ema = 0.9;
+  config.train.restore_best = true;  // which it does by itself
+  const auto validation = samples<double>(200, 2);
+  Watch watch;
+  const Model<double> model = fit<double>(config, samples<double>(300, 1), &validation, &watch);
+  const auto best = std::min_element(watch.epochs.begin(), watch.epochs.end(),
+                                     [](const auto& a, const auto& b) { return a.valid->loss < b.valid->loss; });
+  const Matrix<double> prediction = model.predict(validation.x.view());
+  double squares = 0;
+  for (std::size_t r = 0; r < 200; ++r) squares += std::pow(prediction(r, 0) - validation.y(r, 0), 2);
+  CHECK(squares / 200 == Approx(best->valid->loss).epsilon(1e-12));
+  const Model<double> last = fit<double>(config, samples<double>(300, 1));
+  config.train.ema.reset();
+  CHECK(last.weight(0)(0, 0) != fit<double>(config, samples<double>(300, 1)).weight(0)(0, 0));
+}
+
 TEST_CASE("fit trains with dropout, and its model predicts without", "[train][threads]") {
   Config config = small_config();
   config.model.layers[0].dropout = 0.5;

@@ -51,6 +51,21 @@ Config config_with_plateau() {
   return config;
 }
 
+Config config_with_average() {
+  Config config = config_of_test();
+  config.train.ema = 0.8;
+  return config;
+}
+
+// The last epoch is not the best.
+Config config_that_restores_its_best() {
+  Config config = config_with_average();
+  config.optimizer.learning_rate = 0.2;
+  config.train.epochs = 12;
+  config.train.restore_best = true;
+  return config;
+}
+
 bool same_bits(const AlignedBuffer<float>& a, const AlignedBuffer<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -71,6 +86,7 @@ class Album final : public SnapshotSink<float> {
     const Snapshot& page = pages.at(step);
     Checkpoint<float> best;
     best.parameters = page.state.parameters;
+    best.average = page.state.average;
     for (const auto& [name, block] : page.state.optimizer) best.optimizer[name] = block;
     best.progress = page.progress;
     return best;
@@ -80,6 +96,7 @@ class Album final : public SnapshotSink<float> {
 
 void require_same(const Snapshot& a, const Snapshot& b) {
   REQUIRE(same_bits(a.state.parameters, b.state.parameters));
+  REQUIRE(same_bits(a.state.average, b.state.average));
   REQUIRE(same_bits(a.state.optimizer[0].second, b.state.optimizer[0].second));
   const Progress &p = a.progress, &q = b.progress;
   REQUIRE(p.step == q.step);
@@ -92,6 +109,7 @@ void require_same(const Snapshot& a, const Snapshot& b) {
   REQUIRE(p.patience_used == q.patience_used);
   REQUIRE(p.learning_rate == q.learning_rate);
   REQUIRE(p.plateau == q.plateau);
+  REQUIRE(p.restored_step == q.restored_step);
   REQUIRE(p.best.size() == q.best.size());
   for (std::size_t i = 0; i < p.best.size(); ++i) {
     REQUIRE(p.best[i].score == q.best[i].score);
@@ -110,6 +128,7 @@ Album run(const Config& config, std::size_t threads, const Snapshot* from = null
     Checkpoint<float> checkpoint;
     checkpoint.layout = training.network().layout();
     checkpoint.parameters = from->state.parameters;
+    checkpoint.average = from->state.average;
     for (const auto& [name, block] : from->state.optimizer) checkpoint.optimizer[name] = block;
     checkpoint.progress = from->progress;
     checkpoint.standardization = data.standardization;
@@ -122,7 +141,7 @@ Album run(const Config& config, std::size_t threads, const Snapshot* from = null
 }  // namespace
 
 TEST_CASE("a run has the same bits after every step for any number of threads", "[train][threads]") {
-  const Config config = GENERATE(config_of_test(), config_with_dropout());
+  const Config config = GENERATE(config_of_test(), config_with_dropout(), config_with_average());
   const Album one = run(config, 1);
   REQUIRE(one.pages.size() > 30);
   for (const std::size_t threads : {2, 4, 8, 64}) {
@@ -133,7 +152,7 @@ TEST_CASE("a run has the same bits after every step for any number of threads", 
 }
 
 TEST_CASE("a run resumed at any step goes on with the same bits", "[train][threads]") {
-  const Config config = GENERATE(config_of_test(), config_with_dropout(), config_with_plateau());
+  const Config config = GENERATE(config_of_test(), config_with_dropout(), config_with_plateau(), config_with_average());
   const Album whole = run(config, 1);
   for (const auto& [step, page] : whole.pages) {
     const Album rest = run(config, 1 + step % 3, &page);
@@ -173,6 +192,43 @@ TEST_CASE("a run with dropout is another run, and validates the network without 
   const Metrics metrics = evaluate_set<float>(Network<float>(data.layout(without)), last.parameters.data(), Loss::kMse,
                                               data.standardization, *data.validation, arena, plan_metrics(without));
   CHECK(watch.epochs.back().valid->loss == metrics.loss);
+}
+
+TEST_CASE("a run validates the average of its parameters", "[train][threads]") {
+  const Config config = config_with_average();
+  Watch watch;
+  const Album album = run(config, 2, nullptr, &watch);
+  const TrainingState<float>& last = album.pages.rbegin()->second.state;
+  const auto data = prepare_run_data<float>(config, samples<float>(500, 1), std::nullopt, std::nullopt);
+  Arena arena(1);
+  const auto loss_of = [&](const AlignedBuffer<float>& parameters) {
+    return evaluate_set<float>(Network<float>(data.layout(config)), parameters.data(), Loss::kMse, data.standardization,
+                               *data.validation, arena, plan_metrics(config))
+        .loss;
+  };
+  CHECK(watch.epochs.back().valid->loss == loss_of(last.average));
+  CHECK(watch.epochs.back().valid->loss != loss_of(last.parameters));
+}
+
+TEST_CASE("a complete run takes over its best epoch's state, and goes no further", "[train][threads]") {
+  const Config config = config_that_restores_its_best();
+  const Album album = run(config, 2);
+  const auto& [last_step, last] = *album.pages.rbegin();
+  const std::uint64_t best_step = last.progress.best.front().step;
+  REQUIRE(best_step < last_step);
+  CHECK(last.progress.restored_step == best_step);
+  CHECK(last.progress.step == last_step);
+  const Snapshot& best = album.pages.at(best_step);
+  CHECK(same_bits(last.state.parameters, best.state.parameters));
+  CHECK(same_bits(last.state.average, best.state.average));
+  CHECK(same_bits(last.state.optimizer[0].second, best.state.optimizer[0].second));
+
+  CHECK(run(config, 1, &last).pages.empty());  // it is complete
+  Config longer = config;
+  longer.train.epochs = 13;
+  CHECK_THROWS_AS(run(longer, 1, &last), ConfigError);
+  longer.train.restore_best = false;
+  CHECK_THROWS_AS(run(longer, 1, &last), ConfigError);
 }
 
 TEST_CASE("limits, warm-up and averages of a run", "[train][threads]") {
