@@ -91,16 +91,6 @@ void read_tensor(const Reader& in, const std::string& path, const std::vector<st
     if (!std::isfinite(out.data[i])) in.refuse(path, fmt::format("holds {} as its element {}", out.data[i], i));
 }
 
-template <class T>
-void read_weight(const Reader& in, const std::string& path, MatrixView<T> out) {
-  read_tensor<T>(in, path, {out.rows, out.cols}, out);
-}
-
-template <class T>
-void read_bias(const Reader& in, const std::string& path, std::span<T> out) {
-  read_tensor<T>(in, path, {out.size()}, {out.data(), out.size(), 1});
-}
-
 LayerSpec read_spec(const Reader& in, std::size_t l) {
   const std::vector<std::uint64_t> shape = in.file.info(paths::bias(l)).shape;
   in.require(shape.size() == 1 && shape[0] > 0, paths::bias(l),
@@ -144,30 +134,29 @@ double read_label_smoothing(const Reader& in, Loss loss) {
   return smoothing;
 }
 
-// A flat block; the paths are functions of a layer's index.
-template <class T, class WeightPath, class BiasPath>
-AlignedBuffer<T> read_block(const Reader& in, const ParameterLayout& layout, const WeightPath& weight_path,
-                            const BiasPath& bias_path) {
+// A flat block; the path is a function of a layer's index and a tensor's name.
+template <class T, class PathOf>
+AlignedBuffer<T> read_block(const Reader& in, const ParameterLayout& layout, const PathOf& path_of) {
   AlignedBuffer<T> block(layout.size(), T{0});
-  for (std::size_t l = 0; l < layout.depth(); ++l) {
-    read_weight<T>(in, weight_path(l), layout.weight(block.data(), l));
-    read_bias<T>(in, bias_path(l), layout.bias(block.data(), l));
-  }
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    for (const LayerTensor& tensor : layout.layer(l).tensors)
+      read_tensor<T>(in, path_of(l, tensor.name), tensor.shape(), ParameterLayout::tensor(block.data(), tensor));
   return block;
 }
 
 template <class T>
 void read_optimizer(const Reader& in, Checkpoint<T>& checkpoint) {
   if (in.file.children(paths::kOptimizer).empty()) return;
-  const std::vector<std::string> names = in.file.children(paths::weight_states(0));
+  const std::vector<std::string> names = in.file.children(paths::states(0, "weight"));
   for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l)
-    for (const std::string& group : {paths::weight_states(l), paths::bias_states(l)})
+    for (const LayerTensor& tensor : checkpoint.layout.layer(l).tensors) {
+      const std::string group = paths::states(l, tensor.name);
       in.require(in.file.children(group) == names, group, "does not hold the same states as the first layer's weight");
-  for (const std::string& name : names) {
-    checkpoint.optimizer[name] = read_block<T>(
-        in, checkpoint.layout, [&](std::size_t l) { return paths::weight_state(l, name); },
-        [&](std::size_t l) { return paths::bias_state(l, name); });
-  }
+    }
+  for (const std::string& name : names)
+    checkpoint.optimizer[name] = read_block<T>(in, checkpoint.layout, [&](std::size_t l, const char* tensor) {
+      return paths::state(l, tensor, name);
+    });
 }
 
 template <class T>
@@ -272,9 +261,9 @@ Checkpoint<T> read_content(const Reader& in) {
   checkpoint.layout = read_layout(in);
   checkpoint.loss = read_loss(in);
   checkpoint.label_smoothing = read_label_smoothing(in, checkpoint.loss);
-  checkpoint.parameters = read_block<T>(in, checkpoint.layout, paths::weight, paths::bias);
+  checkpoint.parameters = read_block<T>(in, checkpoint.layout, paths::tensor);
   if (in.file.exists(paths::kAverage))
-    checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average_weight, paths::average_bias);
+    checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average);
   read_optimizer(in, checkpoint);
   checkpoint.progress = read_progress(in);
   checkpoint.standardization = read_preprocessing(in, checkpoint.layout);

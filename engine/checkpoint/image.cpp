@@ -122,25 +122,20 @@ template <class T>
 CheckpointImage<T>::CheckpointImage(const RunFacts& run) : run_(run), file_(h5::File::create_in_memory()) {
   static_assert(std::endian::native == std::endian::little, "tensors are put into the file as they are in memory");
   write_model<T>(file_, run_);
-  reserve_block(paths::weight, paths::bias);
+  reserve_block(paths::tensor);
   file_.create_group(paths::kOptimizer);
   for (const std::string& state : run_.states)
-    reserve_block([&](std::size_t l) { return paths::weight_state(l, state); },
-                  [&](std::size_t l) { return paths::bias_state(l, state); });
-  if (run_.averaged) reserve_block(paths::average_weight, paths::average_bias);
+    reserve_block([&](std::size_t l, const char* tensor) { return paths::state(l, tensor, state); });
+  if (run_.averaged) reserve_block(paths::average);
   (void)file_.memory();  // the memory is asked for here, where nobody waits
 }
 
 template <class T>
-template <class WeightPath, class BiasPath>
-void CheckpointImage<T>::reserve_block(const WeightPath& weight_path, const BiasPath& bias_path) {
-  for (std::size_t l = 0; l < run_.layout->depth(); ++l) {
-    const LayerLayout& layer = run_.layout->layer(l);
-    const std::array<std::uint64_t, 2> weight_shape{layer.units, layer.inputs};
-    const std::array<std::uint64_t, 1> bias_shape{layer.units};
-    places_.push_back(file_.reserve<T>(weight_path(l), weight_shape));
-    places_.push_back(file_.reserve<T>(bias_path(l), bias_shape));
-  }
+template <class Path>
+void CheckpointImage<T>::reserve_block(const Path& path) {
+  for (std::size_t l = 0; l < run_.layout->depth(); ++l)
+    for (const LayerTensor& tensor : run_.layout->layer(l).tensors)
+      places_.push_back(file_.reserve<T>(path(l, tensor.name), tensor.shape()));
 }
 
 template <class T>
@@ -148,11 +143,9 @@ void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* con
   std::byte* const memory = file_.memory().data();
   auto place = places_.begin();
   const auto set_block = [&](const T* block) {
-    for (std::size_t l = 0; l < run_.layout->depth(); ++l) {
-      const LayerLayout& layer = run_.layout->layer(l);
-      std::memcpy(memory + *place++, block + layer.weight_offset, layer.units * layer.inputs * sizeof(T));
-      std::memcpy(memory + *place++, block + layer.bias_offset, layer.units * sizeof(T));
-    }
+    for (std::size_t l = 0; l < run_.layout->depth(); ++l)
+      for (const LayerTensor& tensor : run_.layout->layer(l).tensors)
+        std::memcpy(memory + *place++, block + tensor.offset, tensor.size() * sizeof(T));
   };
   set_block(parameters);
   for (const T* const state : states) set_block(state);

@@ -32,12 +32,12 @@ class CheckpointImage {
   [[nodiscard]] std::uint64_t bytes() const { return user_block_.size() + payload_.size(); }
 
  private:
-  template <class WeightPath, class BiasPath>
-  void reserve_block(const WeightPath& weight_path, const BiasPath& bias_path);
+  template <class Path>
+  void reserve_block(const Path& path);
 
   RunFacts run_;
   h5::File file_;
-  std::vector<std::uint64_t> places_;  ///< of weight and bias of each layer, block after block, in the file's memory
+  std::vector<std::uint64_t> places_;  ///< of each layer's tensors, block after block, in the file's memory
   std::array<std::byte, kUserBlockBytes> user_block_{};
   std::span<const std::byte> payload_;
 };

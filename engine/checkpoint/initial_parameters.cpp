@@ -45,14 +45,10 @@ AlignedBuffer<T> read_initial_parameters(const std::string& path, const Paramete
   try {
     const h5::File file = open_any(path);
     const bool averaged = file.exists(paths::kAverage);  // then that is what the model is judged by
-    for (std::size_t l = 0; l < layout.depth(); ++l) {
-      const MatrixView<T> weight = layout.weight(parameters.data(), l);
-      const std::span<T> bias = layout.bias(parameters.data(), l);
-      read_parameters<T>(file, averaged ? paths::average_weight(l) : paths::weight(l), {weight.rows, weight.cols},
-                         weight);
-      read_parameters<T>(file, averaged ? paths::average_bias(l) : paths::bias(l), {bias.size()},
-                         {bias.data(), bias.size(), 1});
-    }
+    for (std::size_t l = 0; l < layout.depth(); ++l)
+      for (const LayerTensor& tensor : layout.layer(l).tensors)
+        read_parameters<T>(file, averaged ? paths::average(l, tensor.name) : paths::tensor(l, tensor.name),
+                           tensor.shape(), ParameterLayout::tensor(parameters.data(), tensor));
     if (file.exists(paths::layer(layout.depth())))
       throw CheckpointError(fmt::format("{}: holds {} and maybe more, but model.layer describes {} layers", path,
                                         paths::layer(layout.depth()), layout.depth()));

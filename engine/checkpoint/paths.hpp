@@ -25,16 +25,20 @@ inline constexpr const char* kConfig = "/config";
 inline constexpr const char* kEnvironment = "/environment";
 
 inline std::string layer(std::size_t l) { return "/model/" + layer_name(l); }
-inline std::string weight(std::size_t l) { return layer(l) + "/weight"; }
-inline std::string bias(std::size_t l) { return layer(l) + "/bias"; }
+inline std::string tensor(std::size_t l, const std::string& name) { return layer(l) + "/" + name; }
+inline std::string weight(std::size_t l) { return tensor(l, "weight"); }
+inline std::string bias(std::size_t l) { return tensor(l, "bias"); }
 
-inline std::string average_weight(std::size_t l) { return "/average/" + layer_name(l) + "/weight"; }
-inline std::string average_bias(std::size_t l) { return "/average/" + layer_name(l) + "/bias"; }
+inline std::string average(std::size_t l, const std::string& tensor) {
+  return "/average/" + layer_name(l) + "/" + tensor;
+}
 
-/// Groups that hold the optimizer's state of one parameter, a data set for each state.
-inline std::string weight_states(std::size_t l) { return "/optimizer/" + layer_name(l) + "/weight"; }
-inline std::string bias_states(std::size_t l) { return "/optimizer/" + layer_name(l) + "/bias"; }
-inline std::string weight_state(std::size_t l, const std::string& name) { return weight_states(l) + "/" + name; }
-inline std::string bias_state(std::size_t l, const std::string& name) { return bias_states(l) + "/" + name; }
+/// The group that holds the optimizer's states of one parameter, a data set for each.
+inline std::string states(std::size_t l, const std::string& tensor) {
+  return "/optimizer/" + layer_name(l) + "/" + tensor;
+}
+inline std::string state(std::size_t l, const std::string& tensor, const std::string& name) {
+  return states(l, tensor) + "/" + name;
+}
 
 }  // namespace gradloom::paths

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace gradloom {
 namespace {
 
@@ -13,10 +15,10 @@ std::size_t align(std::size_t n) { return (n + kAlignElements - 1) / kAlignEleme
 
 ParameterLayout::ParameterLayout(std::size_t inputs, std::span<const LayerSpec> layers) : inputs_(inputs) {
   for (const LayerSpec& spec : layers) {
-    LayerLayout layer{inputs, spec.units, spec.activation, size_, 0, spec.dropout};
-    layer.bias_offset = size_ + align(spec.units * inputs);
-    size_ = layer.bias_offset + align(spec.units);
-    layers_.push_back(layer);
+    LayerLayout layer{inputs, spec.units, spec.activation, 0, 0, spec.dropout, {}};
+    layer.weight_offset = append(layer, "weight", spec.units, inputs);
+    layer.bias_offset = append(layer, "bias", spec.units, std::nullopt);
+    layers_.push_back(std::move(layer));
     inputs = spec.units;
   }
 }
@@ -26,9 +28,17 @@ std::size_t ParameterLayout::elements_of_layer(std::size_t l) const {
   return end - layers_[l].weight_offset;
 }
 
+std::size_t ParameterLayout::append(LayerLayout& layer, const char* name, std::size_t rows,
+                                    std::optional<std::size_t> cols) {
+  layer.tensors.push_back({name, size_, rows, cols});
+  size_ += align(layer.tensors.back().size());
+  return layer.tensors.back().offset;
+}
+
 std::size_t ParameterLayout::parameter_count() const {
   std::size_t count = 0;
-  for (const LayerLayout& layer : layers_) count += layer.units * (layer.inputs + 1);
+  for (const LayerLayout& layer : layers_)
+    for (const LayerTensor& tensor : layer.tensors) count += tensor.size();
   return count;
 }
 

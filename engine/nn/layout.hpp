@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +12,19 @@
 
 namespace gradloom {
 
+/// A tensor of a layer: where it stands in a flat block, row-major, and what checkpoints call it.
+struct LayerTensor {
+  const char* name = "";            ///< "weight", the data set beside the layer's others
+  std::size_t offset = 0;           ///< in elements
+  std::size_t rows = 0;             ///< units
+  std::optional<std::size_t> cols;  ///< inputs; none: it is a vector of `rows` elements
+  [[nodiscard]] std::size_t size() const { return rows * cols.value_or(1); }
+  /// As a data set has it.
+  [[nodiscard]] std::vector<std::uint64_t> shape() const {
+    return cols ? std::vector<std::uint64_t>{rows, *cols} : std::vector<std::uint64_t>{rows};
+  }
+};
+
 /// Where one dense layer's parameters stand in the flat block. Offsets count elements.
 struct LayerLayout {
   std::size_t inputs = 0;
@@ -18,6 +33,7 @@ struct LayerLayout {
   std::size_t weight_offset = 0;  ///< (units, inputs), row-major
   std::size_t bias_offset = 0;    ///< (units)
   double dropout = 0;
+  std::vector<LayerTensor> tensors;  ///< all of them, in the order of their offsets and of checkpoints
 };
 
 /// The one source of offsets into every flat block shaped like the parameters: parameters, gradients, optimizer
@@ -51,8 +67,16 @@ class ParameterLayout {
     const LayerLayout& layer = layers_[l];
     return {block + layer.bias_offset, layer.units};
   }
+  /// Any tensor in a block of this layout: (rows, cols), a vector as one column.
+  template <class T>
+  [[nodiscard]] static MatrixView<T> tensor(T* block, const LayerTensor& tensor) {
+    return {block + tensor.offset, tensor.rows, tensor.cols.value_or(1)};
+  }
 
  private:
+  /// The next tensor of the layer, behind all that are there.
+  std::size_t append(LayerLayout& layer, const char* name, std::size_t rows, std::optional<std::size_t> cols);
+
   std::size_t inputs_ = 0;
   std::size_t size_ = 0;
   std::vector<LayerLayout> layers_;
