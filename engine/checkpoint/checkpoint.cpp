@@ -91,16 +91,28 @@ void read_tensor(const Reader& in, const std::string& path, const std::vector<st
     if (!std::isfinite(out.data[i])) in.refuse(path, fmt::format("holds {} as its element {}", out.data[i], i));
 }
 
+// A layer's attribute that names one of an enumeration.
+template <class Enum>
+Enum read_option(const Reader& in, std::size_t l, const char* attribute) {
+  const std::string name = in.text(paths::layer(l), attribute);
+  const auto value = from_string<Enum>(name);
+  if (!value) in.refuse(paths::layer(l), fmt::format("has the unknown {} '{}'", attribute, name));
+  return *value;
+}
+
 LayerSpec read_spec(const Reader& in, std::size_t l) {
   const std::vector<std::uint64_t> shape = in.file.info(paths::bias(l)).shape;
   in.require(shape.size() == 1 && shape[0] > 0, paths::bias(l),
              fmt::format("has shape {} where (units) is expected", shape_text(shape)));
-  const std::string name = in.text(paths::layer(l), "activation");
-  const auto activation = from_string<Activation>(name);
-  if (!activation) in.refuse(paths::layer(l), fmt::format("has the unknown activation '{}'", name));
+  const auto activation = read_option<Activation>(in, l, "activation");
   const double dropout = in.file.double_attribute(paths::layer(l), "dropout").value_or(0);
   in.require(dropout >= 0 && dropout < 1, paths::layer(l), fmt::format("has a dropout of {}", dropout));
-  return {shape[0], *activation, dropout};
+  LayerSpec spec{shape[0], activation, dropout};
+  if (in.file.string_attribute(paths::layer(l), "normalization")) {
+    spec.normalization = read_option<Normalization>(in, l, "normalization");
+    spec.norm_place = read_option<NormPlace>(in, l, "norm_place");
+  }
+  return spec;
 }
 
 // The layers' shapes, each checked against the file before anything is allocated.
@@ -117,6 +129,8 @@ ParameterLayout read_layout(const Reader& in) {
   }
   in.require(inputs > 0, paths::kModel, "has no inputs");
   in.require(specs.back().dropout == 0, paths::layer(depth - 1), "is the output layer and has dropout");
+  in.require(specs.back().normalization == Normalization::kNone, paths::layer(depth - 1),
+             "is the output layer and has a normalization");
   return {inputs, specs};
 }
 
@@ -136,11 +150,16 @@ double read_label_smoothing(const Reader& in, Loss loss) {
 
 // A flat block; the path is a function of a layer's index and a tensor's name.
 template <class T, class PathOf>
-AlignedBuffer<T> read_block(const Reader& in, const ParameterLayout& layout, const PathOf& path_of) {
+AlignedBuffer<T> read_block(const Reader& in, const ParameterLayout& layout, const PathOf& path_of,
+                            bool with_averages) {
   AlignedBuffer<T> block(layout.size(), T{0});
-  for (std::size_t l = 0; l < layout.depth(); ++l)
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
     for (const LayerTensor& tensor : layout.layer(l).tensors)
-      read_tensor<T>(in, path_of(l, tensor.name), tensor.shape(), ParameterLayout::tensor(block.data(), tensor));
+      if (with_averages || tensor.learned)
+        read_tensor<T>(in, path_of(l, tensor.name), tensor.shape(), ParameterLayout::tensor(block.data(), tensor));
+    for (const T variance : layout.running_var(block.data(), l))
+      in.require(variance >= 0, path_of(l, "running_var"), fmt::format("holds the variance {}", variance));
+  }
   return block;
 }
 
@@ -150,13 +169,13 @@ void read_optimizer(const Reader& in, Checkpoint<T>& checkpoint) {
   const std::vector<std::string> names = in.file.children(paths::states(0, "weight"));
   for (std::size_t l = 0; l < checkpoint.layout.depth(); ++l)
     for (const LayerTensor& tensor : checkpoint.layout.layer(l).tensors) {
+      if (!tensor.learned) continue;
       const std::string group = paths::states(l, tensor.name);
       in.require(in.file.children(group) == names, group, "does not hold the same states as the first layer's weight");
     }
   for (const std::string& name : names)
-    checkpoint.optimizer[name] = read_block<T>(in, checkpoint.layout, [&](std::size_t l, const char* tensor) {
-      return paths::state(l, tensor, name);
-    });
+    checkpoint.optimizer[name] = read_block<T>(
+        in, checkpoint.layout, [&](std::size_t l, const char* tensor) { return paths::state(l, tensor, name); }, false);
 }
 
 template <class T>
@@ -261,9 +280,9 @@ Checkpoint<T> read_content(const Reader& in) {
   checkpoint.layout = read_layout(in);
   checkpoint.loss = read_loss(in);
   checkpoint.label_smoothing = read_label_smoothing(in, checkpoint.loss);
-  checkpoint.parameters = read_block<T>(in, checkpoint.layout, paths::tensor);
+  checkpoint.parameters = read_block<T>(in, checkpoint.layout, paths::tensor, true);
   if (in.file.exists(paths::kAverage))
-    checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average);
+    checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average, true);
   read_optimizer(in, checkpoint);
   checkpoint.progress = read_progress(in);
   checkpoint.standardization = read_preprocessing(in, checkpoint.layout);

@@ -20,6 +20,10 @@ Json layers_of(const ParameterLayout& layout) {
                       {"inputs", layer.inputs},
                       {"units", layer.units},
                       {"activation", to_string(layer.activation)}});
+    if (layer.normalization != Normalization::kNone) {
+      layers.back()["normalization"] = to_string(layer.normalization);
+      layers.back()["norm_place"] = to_string(layer.norm_place);
+    }
     if (layer.dropout > 0) layers.back()["dropout"] = layer.dropout;
   }
   return layers;
@@ -94,6 +98,17 @@ Json describe(const std::string& path, Precision precision) {
   return json;
 }
 
+// Normalization and activation, in their order.
+std::string functions_text(const Json& layer) {
+  LayerSpec spec;
+  spec.activation = *from_string<Activation>(layer["activation"].get<std::string>());
+  if (layer.contains("normalization")) {
+    spec.normalization = *from_string<Normalization>(layer["normalization"].get<std::string>());
+    spec.norm_place = *from_string<NormPlace>(layer["norm_place"].get<std::string>());
+  }
+  return functions_of(spec);
+}
+
 std::string progress_text(const Json& p) {
   std::string text =
       fmt::format("progress: step {}, {} whole epochs and {} steps, {} samples seen, {} training rows\n",
@@ -127,7 +142,7 @@ std::string checkpoint_text(const Json& d) {
   if (d.contains("label_smoothing")) text += fmt::format("label smoothing: {}\n", d["label_smoothing"].dump());
   for (const Json& layer : d["layers"])
     text += fmt::format("  {}: {} -> {} {}{}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
-                        layer["units"].dump(), layer["activation"].get<std::string>(),
+                        layer["units"].dump(), functions_text(layer),
                         layer.contains("dropout") ? " dropout=" + layer["dropout"].dump() : "");
   for (const Json& state : d["optimizer_states"])
     text += fmt::format("optimizer state: {}\n", state.get<std::string>());

@@ -31,6 +31,9 @@ void write_model(h5::File& file, const RunFacts& run) {
     file.create_group(paths::layer(l));
     file.write_attribute(paths::layer(l), "activation", std::string(to_string(layout.layer(l).activation)));
     if (layout.layer(l).dropout > 0) file.write_attribute(paths::layer(l), "dropout", layout.layer(l).dropout);
+    if (layout.layer(l).normalization == Normalization::kNone) continue;
+    file.write_attribute(paths::layer(l), "normalization", std::string(to_string(layout.layer(l).normalization)));
+    file.write_attribute(paths::layer(l), "norm_place", std::string(to_string(layout.layer(l).norm_place)));
   }
 }
 
@@ -115,41 +118,42 @@ void write_environment(h5::File& file, double elapsed_seconds) {
 
 std::uint64_t checkpoint_bytes(const ParameterLayout& layout, std::size_t blocks_beside, std::size_t element_bytes) {
   constexpr std::uint64_t kSmallThings = 64 << 10;  // config, progress, moments, HDF5's own
-  return (1 + blocks_beside) * layout.parameter_count() * element_bytes + kSmallThings;
+  return (1 + blocks_beside) * layout.size() * element_bytes + kSmallThings;
 }
 
 template <class T>
 CheckpointImage<T>::CheckpointImage(const RunFacts& run) : run_(run), file_(h5::File::create_in_memory()) {
   static_assert(std::endian::native == std::endian::little, "tensors are put into the file as they are in memory");
   write_model<T>(file_, run_);
-  reserve_block(paths::tensor);
+  reserve_block(paths::tensor, true);
   file_.create_group(paths::kOptimizer);
   for (const std::string& state : run_.states)
-    reserve_block([&](std::size_t l, const char* tensor) { return paths::state(l, tensor, state); });
-  if (run_.averaged) reserve_block(paths::average);
+    reserve_block([&](std::size_t l, const char* tensor) { return paths::state(l, tensor, state); }, false);
+  if (run_.averaged) reserve_block(paths::average, true);
   (void)file_.memory();  // the memory is asked for here, where nobody waits
 }
 
 template <class T>
 template <class Path>
-void CheckpointImage<T>::reserve_block(const Path& path) {
+void CheckpointImage<T>::reserve_block(const Path& path, bool with_averages) {
   for (std::size_t l = 0; l < run_.layout->depth(); ++l)
     for (const LayerTensor& tensor : run_.layout->layer(l).tensors)
-      places_.push_back(file_.reserve<T>(path(l, tensor.name), tensor.shape()));
+      if (with_averages || tensor.learned) places_.push_back(file_.reserve<T>(path(l, tensor.name), tensor.shape()));
 }
 
 template <class T>
 void CheckpointImage<T>::set_tensors(const T* parameters, std::span<const T* const> states, const T* average) {
   std::byte* const memory = file_.memory().data();
   auto place = places_.begin();
-  const auto set_block = [&](const T* block) {
+  const auto set_block = [&](const T* block, bool with_averages) {
     for (std::size_t l = 0; l < run_.layout->depth(); ++l)
       for (const LayerTensor& tensor : run_.layout->layer(l).tensors)
-        std::memcpy(memory + *place++, block + tensor.offset, tensor.size() * sizeof(T));
+        if (with_averages || tensor.learned)
+          std::memcpy(memory + *place++, block + tensor.offset, tensor.size() * sizeof(T));
   };
-  set_block(parameters);
-  for (const T* const state : states) set_block(state);
-  if (run_.averaged) set_block(average);
+  set_block(parameters, true);
+  for (const T* const state : states) set_block(state, false);
+  if (run_.averaged) set_block(average, true);
 }
 
 template <class T>

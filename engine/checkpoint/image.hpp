@@ -32,8 +32,9 @@ class CheckpointImage {
   [[nodiscard]] std::uint64_t bytes() const { return user_block_.size() + payload_.size(); }
 
  private:
+  /// Running averages are among the parameters and have no optimizer state.
   template <class Path>
-  void reserve_block(const Path& path);
+  void reserve_block(const Path& path, bool with_averages);
 
   RunFacts run_;
   h5::File file_;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/checkpoint/open_checkpoint.hpp"
@@ -37,6 +39,25 @@ void read_parameters(const h5::File& file, const std::string& object, const Shap
     if (!std::isfinite(out.data[i])) refuse(fmt::format("holds {} as its element {}", out.data[i], i));
 }
 
+// Averages as no training leaves them; and parameters of a normalization that is not in the network, which would go
+// unnoticed.
+template <class T>
+void require_described_normalization(const h5::File& file, const ParameterLayout& layout, std::size_t l,
+                                     const T* parameters) {
+  for (const T variance : layout.running_var(parameters, l))
+    if (variance < 0)
+      throw CheckpointError(
+          fmt::format("{}: {} holds the variance {}", file.name(), paths::tensor(l, "running_var"), variance));
+  const std::vector<LayerTensor>& known = layout.layer(l).tensors;
+  for (const std::string_view name : {"norm_weight", "running_mean"}) {
+    const bool described = std::ranges::any_of(known, [&](const LayerTensor& tensor) { return std::string_view(tensor.name) == name; });
+    if (const std::string path = paths::tensor(l, std::string(name)); !described && file.exists(path))
+      throw CheckpointError(fmt::format("{}: {} is of a normalization that model.layer does not describe; "
+                                        "model.init-from must hold the network that it describes",
+                                        file.name(), path));
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -45,10 +66,12 @@ AlignedBuffer<T> read_initial_parameters(const std::string& path, const Paramete
   try {
     const h5::File file = open_any(path);
     const bool averaged = file.exists(paths::kAverage);  // then that is what the model is judged by
-    for (std::size_t l = 0; l < layout.depth(); ++l)
+    for (std::size_t l = 0; l < layout.depth(); ++l) {
       for (const LayerTensor& tensor : layout.layer(l).tensors)
         read_parameters<T>(file, averaged ? paths::average(l, tensor.name) : paths::tensor(l, tensor.name),
                            tensor.shape(), ParameterLayout::tensor(parameters.data(), tensor));
+      require_described_normalization(file, layout, l, parameters.data());
+    }
     if (file.exists(paths::layer(layout.depth())))
       throw CheckpointError(fmt::format("{}: holds {} and maybe more, but model.layer describes {} layers", path,
                                         paths::layer(layout.depth()), layout.depth()));

@@ -209,7 +209,7 @@ Option text_or_none(OptionFacts facts, const std::string& allowed, Member member
   return option;
 }
 
-/// `UNITS ACTIVATION [dropout=P]`, appended to the layers.
+/// `UNITS [NORM] ACTIVATION [NORM] [dropout=P]`, appended to the layers.
 Option layer_option(OptionFacts facts);
 
 /// `auto`, or names of metrics separated by blanks or commas.

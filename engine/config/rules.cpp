@@ -43,6 +43,10 @@ void check_layers(const Config& config) {
     refuse(config, "model.layer",
            "dropout on the last layer would replace predictions by 0 before the loss sees them; set it on hidden "
            "layers only");
+  if (config.model.layers.back().normalization != Normalization::kNone)
+    refuse(config, "model.layer",
+           fmt::format("{} on the last layer would take their scale from predictions; set it on hidden layers only",
+                       to_string(config.model.layers.back().normalization)));
 }
 
 void check_loss(const Config& config) {

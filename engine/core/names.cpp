@@ -30,6 +30,19 @@ struct Names<Activation> {
 };
 
 template <>
+struct Names<Normalization> {
+  static constexpr Table<Normalization, 3> kTable = {{{Normalization::kNone, "none"},
+                                                      {Normalization::kBatchNorm, "batch-norm"},
+                                                      {Normalization::kLayerNorm, "layer-norm"}}};
+};
+
+template <>
+struct Names<NormPlace> {
+  static constexpr Table<NormPlace, 2> kTable = {
+      {{NormPlace::kBeforeActivation, "before-activation"}, {NormPlace::kBehindActivation, "behind-activation"}}};
+};
+
+template <>
 struct Names<Loss> {
   static constexpr Table<Loss, 5> kTable = {{{Loss::kMse, "mse"},
                                              {Loss::kMae, "mae"},
@@ -133,6 +146,8 @@ std::string_view name_of(Enum value) {
 }  // namespace
 
 std::string_view to_string(Activation value) { return name_of(value); }
+std::string_view to_string(Normalization value) { return name_of(value); }
+std::string_view to_string(NormPlace value) { return name_of(value); }
 std::string_view to_string(Loss value) { return name_of(value); }
 std::string_view to_string(Initializer value) { return name_of(value); }
 std::string_view to_string(Precision value) { return name_of(value); }
@@ -146,6 +161,12 @@ std::string_view to_string(ThresholdMode value) { return name_of(value); }
 std::string_view to_string(Products value) { return name_of(value); }
 std::string_view to_string(OnError value) { return name_of(value); }
 std::string_view to_string(OnDivergence value) { return name_of(value); }
+
+std::string functions_of(const LayerSpec& layer) {
+  const std::string activation(to_string(layer.activation)), norm(to_string(layer.normalization));
+  if (layer.normalization == Normalization::kNone) return activation;
+  return layer.norm_place == NormPlace::kBeforeActivation ? norm + " " + activation : activation + " " + norm;
+}
 
 template <class Enum>
 std::optional<Enum> from_string(std::string_view name) {
@@ -165,6 +186,8 @@ std::vector<std::string> enum_names() {
   template std::optional<Enum> from_string<Enum>(std::string_view); \
   template std::vector<std::string> enum_names<Enum>()
 GRADLOOM_INSTANTIATE(Activation);
+GRADLOOM_INSTANTIATE(Normalization);
+GRADLOOM_INSTANTIATE(NormPlace);
 GRADLOOM_INSTANTIATE(Loss);
 GRADLOOM_INSTANTIATE(Initializer);
 GRADLOOM_INSTANTIATE(Precision);

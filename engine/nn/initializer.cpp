@@ -82,6 +82,9 @@ void initialize(Initializer init, const ParameterLayout& layout, std::uint64_t s
     const Distribution biases = bias_distribution(init, layer);
     T* bias = parameters + layer.bias_offset;  // counters go on where the weights' end
     for (std::size_t u = 0; u < layer.units; ++u) bias[u] = static_cast<T>(biases.draw(random, count + u));
+    if (layer.normalization != Normalization::kNone)
+      std::fill_n(parameters + layer.norm_weight_offset, layer.units, T{1});
+    std::ranges::fill(layout.running_var(parameters, l), T{1});
   }
 }
 

@@ -16,11 +16,16 @@ bool drops_units(const Workspace<T>& workspace, std::size_t l) {
 }  // namespace
 
 template <class T>
-Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas) {
+Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas, std::size_t shards) {
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     const LayerLayout& layer = layout.layer(l);
     preactivation.emplace_back(needs_preactivation(layer.activation) ? max_rows : 0, layer.units);
     activation.emplace_back(max_rows, layer.units);
+    linear.emplace_back(layer.normalizes(NormPlace::kBeforeActivation) ? max_rows : 0, layer.units);
+    normalized.emplace_back(layer.normalizes(NormPlace::kBehindActivation) ? max_rows : 0, layer.units);
+    normalization.emplace_back();
+    if (layer.normalization != Normalization::kNone)
+      normalization.back().emplace(layer, max_rows, with_deltas ? shards : 0);
     dropped.emplace_back(with_deltas && layer.dropout > 0 ? max_rows : 0, layer.units);
     delta.emplace_back(with_deltas ? max_rows : 0, layer.units);
   }
@@ -30,9 +35,22 @@ template <class T>
 MatrixView<const T> Network<T>::input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
                                          RowRange rows) const {
   if (l == 0) return x.row_range(rows.first, rows.count);
-  const SpacedMatrix<T>& before =
-      drops_units(workspace, l - 1) ? workspace.dropped[l - 1] : workspace.activation[l - 1];
+  if (drops_units(workspace, l - 1)) return workspace.dropped[l - 1].view().row_range(rows.first, rows.count);
+  const bool normalized = layout_.layer(l - 1).normalizes(NormPlace::kBehindActivation);
+  const SpacedMatrix<T>& before = normalized ? workspace.normalized[l - 1] : workspace.activation[l - 1];
   return before.view().row_range(rows.first, rows.count);
+}
+
+template <class T>
+MatrixView<T> Network<T>::linear_of(std::size_t l, Workspace<T>& workspace, RowRange rows) const {
+  if (!layout_.layer(l).normalizes(NormPlace::kBeforeActivation)) return preactivation_of(l, workspace, rows);
+  return workspace.linear[l].view().row_range(rows.first, rows.count);
+}
+
+template <class T>
+MatrixView<const T> Network<T>::normalization_input(std::size_t l, const Workspace<T>& workspace, RowRange rows) const {
+  const bool first = layout_.layer(l).normalizes(NormPlace::kBeforeActivation);
+  return (first ? workspace.linear[l] : workspace.activation[l]).view().row_range(rows.first, rows.count);
 }
 
 template <class T>
@@ -44,17 +62,53 @@ MatrixView<T> Network<T>::preactivation_of(std::size_t l, Workspace<T>& workspac
 
 template <class T>
 void Network<T>::forward(const T* parameters, MatrixView<const T> x, Workspace<T>& workspace, RowRange rows) const {
-  for (std::size_t l = 0; l < layout_.depth(); ++l) {
-    const MatrixView<T> z = preactivation_of(l, workspace, rows);
-    const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
-    forward_product(parameters, l, x, workspace, rows);
-    if (workspace.weights != nullptr)
-      activate<T>(layout_.layer(l).activation, z, a);
-    else
-      add_bias_and_activate<T>(layout_.layer(l).activation, z, layout_.bias(parameters, l).data(), a);
-    if (drops_units(workspace, l))
-      apply_dropout(l, workspace, rows, a, workspace.dropped[l].view().row_range(rows.first, rows.count));
+  for (std::size_t l = 0; l < layout_.depth(); ++l) forward_layer(parameters, l, x, workspace, rows);
+}
+
+template <class T>
+void Network<T>::forward_to_normalization(const T* parameters, std::size_t l, MatrixView<const T> x,
+                                          Workspace<T>& workspace, RowRange rows) const {
+  const bool ends_here = layout_.layer(l).normalizes(NormPlace::kBeforeActivation);
+  const Activation f = ends_here ? Activation::kLinear : layout_.layer(l).activation;
+  const MatrixView<T> z = linear_of(l, workspace, rows);
+  const MatrixView<T> a = ends_here ? z : workspace.activation[l].view().row_range(rows.first, rows.count);
+  forward_product(parameters, l, x, workspace, rows);
+  if (workspace.weights != nullptr)
+    activate<T>(f, z, a);
+  else
+    add_bias_and_activate<T>(f, z, layout_.bias(parameters, l).data(), a);
+}
+
+template <class T>
+void Network<T>::forward_from_normalization(const T* parameters, std::size_t l, Workspace<T>& workspace,
+                                            RowRange rows) const {
+  const LayerLayout& layer = layout_.layer(l);
+  MatrixView<T> out = workspace.activation[l].view().row_range(rows.first, rows.count);
+  if (auto& normalization = workspace.normalization[l]) {
+    const MatrixView<const T> in = normalization_input(l, workspace, rows);
+    if (layer.normalizes(NormPlace::kBeforeActivation)) {
+      const MatrixView<T> normalized = preactivation_of(l, workspace, rows);
+      normalization->normalize(parameters, rows.first, in, normalized);
+      activate<T>(layer.activation, normalized, out);
+    } else {
+      out = workspace.normalized[l].view().row_range(rows.first, rows.count);
+      normalization->normalize(parameters, rows.first, in, out);
+    }
   }
+  if (drops_units(workspace, l))
+    apply_dropout(l, workspace, rows, out, workspace.dropped[l].view().row_range(rows.first, rows.count));
+}
+
+template <class T>
+void Network<T>::take_moments(std::size_t l, Workspace<T>& workspace, std::size_t shard, RowRange rows) const {
+  workspace.normalization[l]->take_moments(shard, normalization_input(l, workspace, rows));
+}
+
+template <class T>
+void Network<T>::take_normalization_gradient(std::size_t l, Workspace<T>& workspace, std::size_t shard,
+                                             RowRange rows) const {
+  workspace.normalization[l]->take_gradient(shard, rows.first, normalization_input(l, workspace, rows),
+                                            workspace.delta[l].view().row_range(rows.first, rows.count));
 }
 
 template <class T>
@@ -89,7 +143,17 @@ void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>
   delta_product(parameters, l, workspace, rows);
   const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
   if (drops_units(workspace, l - 1)) apply_dropout(l - 1, workspace, rows, da, da);
-  apply_derivative(l - 1, workspace, rows);
+  if (!layout_.layer(l - 1).normalizes(NormPlace::kBehindActivation)) apply_derivative(l - 1, workspace, rows);
+}
+
+template <class T>
+void Network<T>::backward_through_normalization(const T* parameters, std::size_t l, Workspace<T>& workspace,
+                                                RowRange rows) const {
+  const auto& normalization = workspace.normalization[l];
+  if (!normalization) return;
+  normalization->differentiate(parameters, rows.first, normalization_input(l, workspace, rows),
+                               workspace.delta[l].view().row_range(rows.first, rows.count));
+  if (layout_.layer(l).normalizes(NormPlace::kBehindActivation)) apply_derivative(l, workspace, rows);
 }
 
 template <class T>
@@ -116,7 +180,7 @@ template <class T>
 void Network<T>::forward_product(const T* parameters, std::size_t l, MatrixView<const T> x, Workspace<T>& workspace,
                                  RowRange rows) const {
   const MatrixView<const T> a = input_of(l, x, workspace, rows);
-  const MatrixView<T> z = preactivation_of(l, workspace, rows);
+  const MatrixView<T> z = linear_of(l, workspace, rows);
   if (workspace.weights != nullptr)
     multiply<T>(a, workspace.weights->of(parameters, l), z);
   else

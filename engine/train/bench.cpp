@@ -60,7 +60,7 @@ std::string describe(const ParameterLayout& layout) {
   std::string activations;
   for (const LayerSpec& layer : layout.specs()) {
     widths += fmt::format("-{}", layer.units);
-    activations += fmt::format(" {}", to_string(layer.activation));
+    activations += " " + functions_of(layer);
     if (layer.dropout > 0) activations += fmt::format(" dropout={}", layer.dropout);
   }
   return widths + activations;
@@ -257,8 +257,10 @@ BenchMemory StepBench<T>::memory() const {
   BenchMemory memory;
   memory.data = bytes_of(data_, config_);
   memory.state = sizeof(T) * layout.size() * (1 + state_.optimizer.size() + (state_.average.size() > 0 ? 1 : 0));
-  for (std::size_t l = 0; l < layout.depth(); ++l)
-    memory.activations += sizeof(T) * layout.layer(l).units * step_.plan().batch_rows;
+  for (std::size_t l = 0; l < layout.depth(); ++l) {
+    const std::size_t copies = layout.layer(l).normalization == Normalization::kNone ? 1 : 2;
+    memory.activations += copies * sizeof(T) * layout.layer(l).units * step_.plan().batch_rows;
+  }
   memory.gradient = step_.kept_gradient_bytes();
   memory.promised = memory.data + 3 * memory.state + memory.gradient + memory.activations + kSlack;
   memory.peak_resident = peak_resident_bytes();

@@ -13,7 +13,7 @@ std::string divergence_text(std::uint64_t step, const ParameterLayout& layout, s
   return fmt::format(
       "training diverged in step {} (epoch {}): NaN or Inf in layer_{:03} ({} {}); minibatch of {} rows: "
       "{}{}",
-      step, minibatch.epoch + 1, layer, shape.units, to_string(shape.activation), minibatch.rows(),
+      step, minibatch.epoch + 1, layer, shape.units, functions_of(layout.specs()[layer]), minibatch.rows(),
       fmt::join(feed.source_rows(minibatch, kRowsShown), ", "), minibatch.rows() > kRowsShown ? ", ..." : "");
 }
 

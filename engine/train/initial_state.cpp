@@ -17,11 +17,9 @@ namespace {
 // Gaps between tensors are left as they are.
 template <class T>
 void fill_tensors(const ParameterLayout& layout, T value, T* block) {
-  for (std::size_t l = 0; l < layout.depth(); ++l) {
-    const MatrixView<T> weight = layout.weight(block, l);
-    std::fill_n(weight.data, weight.rows * weight.cols, value);
-    std::ranges::fill(layout.bias(block, l), value);
-  }
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    for (const LayerTensor& tensor : layout.layer(l).tensors)
+      if (tensor.learned) std::fill_n(block + tensor.offset, tensor.size(), value);
 }
 
 }  // namespace

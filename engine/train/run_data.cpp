@@ -109,7 +109,7 @@ Objective objective_of(const Config& config, const RunData<T>& run) {
 }
 
 // Parameters, gradient (another where it is kept for its norm), optimizer state and average, and a minibatch's
-// activations, dropped ones and deltas, in bytes.
+// activations, dropped and normalized ones, and deltas, in bytes.
 template <class T>
 double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
   const auto states = static_cast<double>(make_optimizer<T>(config.optimizer)->state_names().size());
@@ -118,7 +118,8 @@ double training_bytes(const Config& config, const ParameterLayout& layout, std::
   double columns = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     const LayerLayout& layer = layout.layer(l);
-    columns += (layer.dropout > 0 ? 3 : 2) * static_cast<double>(layer.units);
+    const int copies = 2 + (layer.dropout > 0 ? 1 : 0) + (layer.normalization == Normalization::kNone ? 0 : 1);
+    columns += copies * static_cast<double>(layer.units);
   }
   return sizeof(T) * (blocks * static_cast<double>(layout.size()) + columns * static_cast<double>(batch_rows));
 }
@@ -135,9 +136,23 @@ void require_memory_for_network(const Config& config, const ParameterLayout& lay
                   layout.parameter_count(), needed / kGiB, usable / kGiB));
 }
 
+// A variance takes two rows, as PyTorch says too; the rows that are left for the last minibatch may be one.
+template <class T>
+void require_rows_for_batch_norm(const Config& config, const RunSet<T>& training) {
+  const auto takes = [](const LayerSpec& layer) { return layer.normalization == Normalization::kBatchNorm; };
+  if (std::ranges::none_of(config.model.layers, takes)) return;
+  const std::uint64_t batch = config.train.batch_size;
+  if (batch > 1 && training.rows() % batch != 1) return;
+  throw ConfigError(
+      fmt::format("{} = {}: {} training rows leave a minibatch of one row, of which batch-norm cannot take a variance; "
+                  "use another batch size, or layer-norm",
+                  key_place(config, "train.batch-size"), batch, training.rows()));
+}
+
 // Checks what judges against what trains, and standardizes all.
 template <class T>
 void finish(const Config& config, RunData<T>& run) {
+  require_rows_for_batch_norm(config, run.training);
   run.objective = objective_of(config, run);
   run.training.standardize(run.standardization);
   require_some_weight(run.training);

@@ -43,25 +43,34 @@ struct StepGraph<T>::Nodes {
   void make_narrow(StepGraph& step);
   void make_wide(StepGraph& step);
   void make_clipping(StepGraph& step);
+  static void make_path(Node& from, Node* gate, Node& to);
   template <class Body>
   std::unique_ptr<Node> node(const Body& body);
 
   tbb::flow::graph graph;
   tbb::flow::broadcast_node<continue_msg> minibatch{graph};
-  std::vector<std::unique_ptr<Node>> forward;                ///< [shard]
+  std::vector<std::vector<std::unique_ptr<Node>>> forward;   ///< [stage][shard]; narrow: both passes
+  std::vector<std::unique_ptr<Node>> moments;                ///< [stage]: of the batch-norm that ends it
   std::vector<std::vector<std::unique_ptr<Node>>> backward;  ///< [layer][shard]
+  std::vector<std::unique_ptr<Node>> gradient;               ///< [layer]: null where it has no batch-norm
   std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here; narrow: one
   std::vector<std::vector<std::unique_ptr<Node>>> update;    ///< [layer][tile]
+  std::vector<std::unique_ptr<Node>> update_normalization;   ///< [layer]: null where it has none
 
   // With optimizer.clip-grad-norm, else none.
-  std::vector<std::unique_ptr<Node>> gradient_done;             ///< [layer]: all of its tiles have been in update
+  std::vector<std::unique_ptr<Node>> gradient_done;             ///< [layer]: its whole gradient stands in memory
   std::vector<std::vector<std::unique_ptr<Node>>> measure;      ///< [layer][tile]
   std::unique_ptr<Node> norm;                                   ///< one: it needs every tile, and every tile needs it
-  std::vector<std::vector<std::unique_ptr<Node>>> update_kept;  ///< [layer][tile]
+  std::vector<std::vector<std::unique_ptr<Node>>> update_kept;  ///< [layer][tile], and behind them the normalization
 };
 
 template <class T>
-StepGraph<T>::Nodes::Nodes(StepGraph& step) : backward(step.plan_.tiles.size()), update(step.plan_.tiles.size()) {
+StepGraph<T>::Nodes::Nodes(StepGraph& step)
+    : forward(step.gates_.size() + 1),
+      backward(step.plan_.tiles.size()),
+      gradient(step.plan_.tiles.size()),
+      update(step.plan_.tiles.size()),
+      update_normalization(step.plan_.tiles.size()) {
   if (step.plan_.passes == Passes::kNarrow)
     make_narrow(step);
   else
@@ -82,9 +91,9 @@ template <class T>
 void StepGraph<T>::Nodes::make_narrow(StepGraph& step) {
   layer_done.push_back(node([&step] { step.update_all(); }));
   for (std::size_t n = 0; n < step.plan_.row_nodes(); ++n) {
-    forward.push_back(node([&step, n] { step.both_passes(n, this_worker()); }));
-    make_edge(minibatch, *forward[n]);
-    make_edge(*forward[n], *layer_done[0]);
+    forward[0].push_back(node([&step, n] { step.both_passes(n, this_worker()); }));
+    make_edge(minibatch, *forward[0][n]);
+    make_edge(*forward[0][n], *layer_done[0]);
   }
 }
 
@@ -93,22 +102,32 @@ void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
   const StepPlan& plan = step.plan_;
   const std::size_t layers = plan.tiles.size();
   const std::size_t rows = plan.row_nodes();
-  for (std::size_t n = 0; n < rows; ++n) forward.push_back(node([&step, n] { step.forward(n); }));
+  const std::size_t stages = forward.size();
+  for (std::size_t k = 0; k < stages; ++k)
+    for (std::size_t n = 0; n < rows; ++n) forward[k].push_back(node([&step, n, k] { step.forward(n, k); }));
+  for (const std::size_t l : step.gates_) {
+    moments.push_back(node([&step, l] { step.join_moments(l); }));
+    gradient[l] = node([&step, l] { step.join_gradient(l); });
+  }
   for (std::size_t l = 0; l < layers; ++l) {
     for (std::size_t n = 0; n < rows; ++n) backward[l].push_back(node([&step, n, l] { step.backward(n, l); }));
     layer_done.push_back(node([] {}));
     for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
       update[l].push_back(node([&step, l, t] { step.update(l, t, this_worker()); }));
+    if (step.has_normalization(l)) update_normalization[l] = node([&step, l] { step.update_normalization(l); });
   }
 
   for (std::size_t n = 0; n < rows; ++n) {
-    make_edge(minibatch, *forward[n]);
-    make_edge(*forward[n], *backward[layers - 1][n]);
-    for (std::size_t l = layers - 1; l > 0; --l) make_edge(*backward[l][n], *backward[l - 1][n]);
+    make_edge(minibatch, *forward[0][n]);
+    for (std::size_t k = 1; k < stages; ++k) make_path(*forward[k - 1][n], moments[k - 1].get(), *forward[k][n]);
+    make_edge(*forward[stages - 1][n], *backward[layers - 1][n]);
+    for (std::size_t l = layers - 1; l > 0; --l) make_path(*backward[l][n], gradient[l - 1].get(), *backward[l - 1][n]);
     for (std::size_t l = 0; l < layers; ++l) make_edge(*backward[l][n], *layer_done[l]);
   }
-  for (std::size_t l = 0; l < layers; ++l)
+  for (std::size_t l = 0; l < layers; ++l) {
     for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
+    if (update_normalization[l]) make_edge(*layer_done[l], *update_normalization[l]);
+  }
   if (step.clips_norm_) make_clipping(step);
 }
 
@@ -123,15 +142,27 @@ void StepGraph<T>::Nodes::make_clipping(StepGraph& step) {
       measure[l].push_back(node([&step, l, t] { step.measure(l, t); }));
       update_kept[l].push_back(node([&step, l, t] { step.update_kept(l, t); }));
     }
+    if (update_normalization[l])
+      update_kept[l].push_back(node([&step, l] { step.update_kept_normalization(l); }));
   }
 
-  for (std::size_t l = 0; l < update.size(); ++l)
-    for (std::size_t t = 0; t < update[l].size(); ++t) {
-      make_edge(*update[l][t], *gradient_done[l]);
-      make_edge(*gradient_done[l], *measure[l][t]);
-      make_edge(*measure[l][t], *norm);
-      make_edge(*norm, *update_kept[l][t]);
+  for (std::size_t l = 0; l < update.size(); ++l) {
+    for (const auto& tile : update[l]) make_edge(*tile, *gradient_done[l]);
+    if (update_normalization[l]) make_edge(*update_normalization[l], *gradient_done[l]);
+    for (const auto& tile : measure[l]) {
+      make_edge(*gradient_done[l], *tile);
+      make_edge(*tile, *norm);
     }
+    for (const auto& tile : update_kept[l]) make_edge(*norm, *tile);
+  }
+}
+
+// Gates have an edge from and to each of the nodes beside this one.
+template <class T>
+void StepGraph<T>::Nodes::make_path(Node& from, Node* gate, Node& to) {
+  if (gate == nullptr) return make_edge(from, to);
+  make_edge(from, *gate);
+  make_edge(*gate, to);
 }
 
 template <class T>
@@ -147,14 +178,15 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
       clips_norm_(optimizer.options().clip_grad_norm.has_value()),
       loss_weights_(plan_.batch_rows),
       state_(state),
-      workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true),
+      workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true, plan_.shards),
       loss_sums_(plan_.shards),
       not_finite_(plan_.shards),
       norm_(network.layout(), static_cast<T>(optimizer.options().clip_grad_value.value_or(kNoBound))) {
   const ParameterLayout& layout = network.layout();
   std::size_t largest_tile = 0, by_shard = 0, whole = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
-    finite_.emplace_back(plan_.tiles[l].size(), 1);
+    if (layout.layer(l).normalization == Normalization::kBatchNorm) gates_.push_back(l);
+    finite_.emplace_back(plan_.tiles[l].size() + (has_normalization(l) ? 1 : 0), 1);
     std::size_t& before = plan_.reductions[l] == Reduction::kShardGradients ? by_shard : whole;
     gradient_offset_.push_back(before);
     before += layout.elements_of_layer(l);
@@ -251,9 +283,14 @@ void StepGraph<T>::run_in_order() {
     for (std::size_t n = 0; n < plan_.row_nodes(); ++n) both_passes(n, 0);
     return update_all();
   }
-  for (std::size_t n = 0; n < plan_.row_nodes(); ++n) forward(n);
+  for (std::size_t k = 0; k <= gates_.size(); ++k) {
+    for (std::size_t n = 0; n < plan_.row_nodes(); ++n) forward(n, k);
+    if (k < gates_.size()) join_moments(gates_[k]);
+  }
   for (std::size_t l = plan_.tiles.size(); l-- > 0;) {
+    if (network_.layout().layer(l).normalization == Normalization::kBatchNorm) join_gradient(l);
     for (std::size_t n = 0; n < plan_.row_nodes(); ++n) backward(n, l);
+    if (has_normalization(l)) update_normalization(l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t, 0);
   }
   if (clips_norm_) clip_in_order();
@@ -264,24 +301,79 @@ void StepGraph<T>::clip_in_order() {
   for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) measure(l, t);
   take_norm();
-  for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
+  for (std::size_t l = 0; l < plan_.tiles.size(); ++l) {
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update_kept(l, t);
+    if (has_normalization(l)) update_kept_normalization(l);
+  }
 }
 
 template <class T>
-void StepGraph<T>::forward(std::size_t node) {
-  if (products_only_) return forward_products(node);
+void StepGraph<T>::forward(std::size_t node, std::size_t stage) {
+  if (products_only_) {
+    if (stage == 0) forward_products(node);  // of all stages
+    return;
+  }
   LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(node));
   const RowRange rows = plan_.node_rows(node, x_.rows);
-  if (rows.count > 0) network_.forward(state_.parameters.data(), x_, workspace_, rows);
+  const T* const parameters = state_.parameters.data();
+  const bool last = stage == gates_.size();
+  const std::size_t first = stage == 0 ? 0 : gates_[stage - 1] + 1;
+  const std::size_t end = last ? plan_.tiles.size() : gates_[stage];
+  if (rows.count > 0) {
+    if (stage > 0) network_.forward_from_normalization(parameters, gates_[stage - 1], workspace_, rows);
+    for (std::size_t l = first; l < end; ++l) network_.forward_layer(parameters, l, x_, workspace_, rows);
+    if (!last) network_.forward_to_normalization(parameters, end, x_, workspace_, rows);
+  }
+  if (last)
+    take_losses(node);
+  else
+    for_each_shard(node, [&](std::size_t s, RowRange own) { network_.take_moments(end, workspace_, s, own); });
+  clock.lap(Phase::kForward);
+}
+
+// The shards of a node of rows, those behind the minibatch's end without rows.
+template <class T>
+template <class Use>
+void StepGraph<T>::for_each_shard(std::size_t node, const Use& use) const {
   const std::size_t first = node * plan_.shards_per_node;
-  for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s) {
-    const RowRange own = plan_.shard(s, x_.rows);
+  for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s)
+    use(s, plan_.shard(s, x_.rows));
+}
+
+template <class T>
+void StepGraph<T>::take_losses(std::size_t node) {
+  for_each_shard(node, [&](std::size_t s, RowRange own) {
     const MatrixView<T> delta = workspace_.delta.back().view().row_range(own.first, own.count);
     loss_sums_[s] = own.count == 0 ? 0 : shard_loss(network_.output(workspace_, own), own, delta);
-  }
+  });
+  const RowRange rows = plan_.node_rows(node, x_.rows);
   if (rows.count > 0) network_.apply_output_derivative(workspace_, rows);
+}
+
+template <class T>
+bool StepGraph<T>::has_normalization(std::size_t layer) const {
+  return network_.layout().layer(layer).normalization != Normalization::kNone;
+}
+
+template <class T>
+LapClock StepGraph<T>::clock_of(std::size_t layer_of_normalization) {
+  return LapClock(times_ == nullptr ? nullptr : &times_->normalization(layer_of_normalization));
+}
+
+template <class T>
+void StepGraph<T>::join_moments(std::size_t layer) {
+  if (products_only_) return;
+  LapClock clock = clock_of(layer);
+  workspace_.normalization[layer]->join_moments(state_.parameters.data());
   clock.lap(Phase::kForward);
+}
+
+template <class T>
+void StepGraph<T>::join_gradient(std::size_t layer) {
+  if (products_only_) return;
+  LapClock clock = clock_of(layer);
+  workspace_.normalization[layer]->join_gradient();
+  clock.lap(Phase::kReduction);
 }
 
 // The sum of the losses of a shard's rows, and their delta.
@@ -328,7 +420,17 @@ void StepGraph<T>::backward(std::size_t node, std::size_t layer) {
   if (products_only_) return backward_products(node, layer);
   LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(node));
   const RowRange rows = plan_.node_rows(node, x_.rows);
-  if (rows.count == 0) return;
+  if (rows.count > 0) backward_rows(node, layer, rows);
+  if (layer > 0 && has_normalization(layer - 1))
+    for_each_shard(node, [&](std::size_t s, RowRange own) {
+      network_.take_normalization_gradient(layer - 1, workspace_, s, own);
+    });
+  clock.lap(Phase::kBackward);
+}
+
+template <class T>
+void StepGraph<T>::backward_rows(std::size_t node, std::size_t layer, RowRange rows) {
+  network_.backward_through_normalization(state_.parameters.data(), layer, workspace_, rows);
   if (plan_.reductions[layer] == Reduction::kShardGradients) {  // then each node has one shard
     const LayerLayout& shape = network_.layout().layer(layer);
     T* const own = shard_gradient(layer, node);
@@ -336,7 +438,6 @@ void StepGraph<T>::backward(std::size_t node, std::size_t layer) {
                       own + (shape.bias_offset - shape.weight_offset));
   }
   if (layer > 0) network_.backward_delta(state_.parameters.data(), layer, workspace_, rows);
-  clock.lap(Phase::kBackward);
 }
 
 template <class T>
@@ -346,6 +447,49 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
   LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
   const bool whole = plan_.reductions[layer] == Reduction::kWholeMinibatch;
   finite_[layer][tile_index] = static_cast<char>(whole ? update_whole(tile, worker, clock) : update_sum(tile, clock));
+}
+
+// Its weight and bias, unless they must wait for the norm.
+template <class T>
+void StepGraph<T>::update_normalization(std::size_t layer) {
+  if (products_only_) return;
+  LapClock clock = clock_of(layer);
+  LayerNormalization<T>& normalization = *workspace_.normalization[layer];
+  if (!normalization.joins_rows()) normalization.join_gradient();
+  const LayerLayout& shape = network_.layout().layer(layer);
+  if (clips_norm_) {
+    T* const kept = kept_gradient(layer) - shape.weight_offset;
+    std::copy_n(normalization.weight_gradient(), shape.units, kept + shape.norm_weight_offset);
+    std::copy_n(normalization.bias_gradient(), shape.units, kept + shape.norm_bias_offset);
+  }
+  clock.lap(Phase::kReduction);
+  if (!clips_norm_) move_normalization(layer);
+  clock.lap(Phase::kUpdate);
+}
+
+// Behind take_norm().
+template <class T>
+void StepGraph<T>::update_kept_normalization(std::size_t layer) {
+  if (products_only_ || !std::isfinite(norm_value_)) return;
+  LapClock clock = clock_of(layer);
+  move_normalization(layer);
+  clock.lap(Phase::kUpdate);
+}
+
+// Running averages are carried on already: it only remains to see whether they are finite.
+template <class T>
+void StepGraph<T>::move_normalization(std::size_t layer) {
+  const LayerNormalization<T>& normalization = *workspace_.normalization[layer];
+  const LayerLayout& shape = network_.layout().layer(layer);
+  bool finite = update_biases(normalization.weight_gradient(), shape.norm_weight_offset, shape.units);
+  finite &= update_biases(normalization.bias_gradient(), shape.norm_bias_offset, shape.units);
+  for (const LayerTensor& tensor : shape.tensors) {
+    if (tensor.learned) continue;
+    const T* const running = state_.parameters.data() + tensor.offset;
+    finite &= all_finite(running, tensor.size());
+    if (ema_) std::copy_n(running, tensor.size(), state_.average.data() + tensor.offset);
+  }
+  finite_[layer].back() = static_cast<char>(finite);
 }
 
 // A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache, unless it
@@ -555,8 +699,7 @@ bool StepGraph<T>::update_range(const UpdateContext& context, const T* gradient,
   T* state[Optimizer<T>::kMostStates];
   const std::size_t states = state_.optimizer.size();
   for (std::size_t k = 0; k < states; ++k) state[k] = state_.optimizer[k].second.data() + offset;
-  const bool finite =
-      optimizer_.update(context, state_.parameters.data() + offset, gradient, {state, states}, count);
+  const bool finite = optimizer_.update(context, state_.parameters.data() + offset, gradient, {state, states}, count);
   if (ema_) update_average(offset, count);
   return finite;
 }

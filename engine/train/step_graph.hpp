@@ -36,6 +36,9 @@ struct TrainingState {
 ///                                    ▼ once all shards are here ▼
 ///                              update(L-1, tile)  ...     update(0, tile)       for every tile of the layer
 ///
+/// A batch-norm is two gates on the way, which every shard waits at for all others: before it, for the minibatch's
+/// moments, and backward before it, for the sums that its derivative takes.
+///
 /// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
 /// layers before it still run backward. With optimizer.clip-grad-norm no parameter may change before the norm of the
 /// whole gradient is known; then `update` leaves the gradient in memory, and behind all of them come
@@ -98,14 +101,20 @@ class StepGraph {
   struct Nodes;
 
   // The verbs of the step; each is the body of one kind of node.
-  void forward(std::size_t node);
+  void forward(std::size_t node, std::size_t stage);
+  void join_moments(std::size_t layer);
   void backward(std::size_t node, std::size_t layer);
+  void backward_rows(std::size_t node, std::size_t layer, RowRange rows);
+  void join_gradient(std::size_t layer);
   void both_passes(std::size_t node, std::size_t worker);
   void shard_passes(std::size_t shard, std::size_t worker);
   void update(std::size_t layer, std::size_t tile, std::size_t worker);
   void measure(std::size_t layer, std::size_t tile);
   void take_norm();
   void update_kept(std::size_t layer, std::size_t tile);
+  void update_normalization(std::size_t layer);
+  void update_kept_normalization(std::size_t layer);
+  void move_normalization(std::size_t layer);
   void update_all();
 
   // The same for run_products().
@@ -114,6 +123,11 @@ class StepGraph {
   void update_products(const Tile& tile, std::size_t worker);
 
   void weigh_rows(const double* weights);
+  template <class Use>
+  void for_each_shard(std::size_t node, const Use& use) const;
+  void take_losses(std::size_t node);
+  [[nodiscard]] LapClock clock_of(std::size_t layer_of_normalization);
+  [[nodiscard]] bool has_normalization(std::size_t layer) const;
   double shard_loss(MatrixView<const T> output, RowRange rows, MatrixView<T> delta) const;
   void fire();
   bool update_whole(const Tile& tile, std::size_t worker, LapClock& clock);
@@ -141,7 +155,8 @@ class StepGraph {
   const std::optional<double> ema_;  ///< decay
   const StepPlan plan_;
   Arena& arena_;
-  const bool clips_norm_;  ///< the whole gradient is kept until its norm is known
+  const bool clips_norm_;           ///< the whole gradient is kept until its norm is known
+  std::vector<std::size_t> gates_;  ///< layers with a batch-norm, in forward order: each ends a stage of the passes
 
   // The step under way: set by run() before any node starts.
   MatrixView<const T> x_;
@@ -169,7 +184,8 @@ class StepGraph {
   std::vector<std::size_t> gradient_offset_;       ///< [layer]: where it begins there, laid out as in the parameters
   GradientNorm<T> norm_;                           ///< measured where clips_norm_
   double norm_value_ = 0;                          ///< of this step's gradient, written by take_norm(); else 0
-  std::vector<std::vector<char>> finite_;          ///< [layer][tile]: 1 where the last update left finite parameters
+  /// [layer][tile], and behind them the layer's normalization: 1 where the last update left finite parameters
+  std::vector<std::vector<char>> finite_;
 
   std::unique_ptr<Nodes> nodes_;
 };

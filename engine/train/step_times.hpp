@@ -17,8 +17,9 @@ constexpr std::size_t kPhases = 4;
 /// Seconds for each phase, by its number.
 using PhaseSeconds = std::array<double, kPhases>;
 
-/// Where the nodes of a step put the seconds that they take: a slot for every node of rows and for every tile, so that
-/// none is written by two nodes at once. No lock, no allocation after construction.
+/// Where the nodes of a step put the seconds that they take: a slot for every node of rows, for every tile and for
+/// every layer's normalization, so that none is written by two nodes at once. No lock, no allocation after
+/// construction.
 class StepTimes {
  public:
   struct alignas(64) Slot {  // a cache line: slots are written by different threads
@@ -27,11 +28,13 @@ class StepTimes {
 
   explicit StepTimes(const StepPlan& plan) : first_tile_{plan.shards} {
     for (const auto& tiles : plan.tiles) first_tile_.push_back(first_tile_.back() + tiles.size());
-    slots_.resize(first_tile_.back());
+    slots_.resize(first_tile_.back() + plan.tiles.size());
   }
 
   [[nodiscard]] Slot& row_node(std::size_t n) { return slots_[n]; }
   [[nodiscard]] Slot& tile(std::size_t layer, std::size_t t) { return slots_[first_tile_[layer] + t]; }
+
+  [[nodiscard]] Slot& normalization(std::size_t layer) { return slots_[first_tile_.back() + layer]; }
 
   /// Over all slots: thread-seconds since construction. Not while a step runs.
   [[nodiscard]] PhaseSeconds total() const {

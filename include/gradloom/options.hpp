@@ -59,16 +59,30 @@ enum class OnError { kContinue, kStop };
 /// What becomes of a run that produced NaN or Inf: it ends, or goes back to a checkpoint with half the learning rate.
 enum class OnDivergence { kStop, kRollback };
 
+/// What brings a layer's outputs to a mean of 0 and a variance of 1, then to a learned one of each unit, as PyTorch's
+/// BatchNorm1d (over the rows of a minibatch, running averages outside of training, momentum 0.1) and LayerNorm (over
+/// the units of a row); epsilon 1e-5 both.
+enum class Normalization { kNone, kBatchNorm, kLayerNorm };
+/// Where: between the weights and the activation, or between the activation and dropout.
+enum class NormPlace { kBeforeActivation, kBehindActivation };
+
 /// A dense layer: `units` outputs, then `activation`, then in training dropout as PyTorch's nn.Dropout.
 struct LayerSpec {
   std::size_t units = 0;
   Activation activation = Activation::kLinear;
   double dropout = 0;  ///< probability that an output is dropped, in [0, 1); 0 on the output layer
+  Normalization normalization = Normalization::kNone;   ///< none on the output layer
+  NormPlace norm_place = NormPlace::kBeforeActivation;  ///< so without a normalization
   friend bool operator==(const LayerSpec&, const LayerSpec&) = default;
 };
 
+/// "batch-norm relu": activation and normalization, in their order.
+std::string functions_of(const LayerSpec& layer);
+
 /// The name used in config files and in checkpoints ("leaky-relu").
 std::string_view to_string(Activation);
+std::string_view to_string(Normalization);
+std::string_view to_string(NormPlace);
 std::string_view to_string(Loss);
 std::string_view to_string(Initializer);
 std::string_view to_string(Precision);

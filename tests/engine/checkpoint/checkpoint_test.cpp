@@ -72,6 +72,43 @@ TEMPLATE_TEST_CASE("a checkpoint comes back as it was written", "[checkpoint]", 
   CHECK(read.elapsed_seconds == 12.5);
 }
 
+namespace {
+
+// Numbers that no two elements share, also where there is no optimizer state.
+Checkpoint<double> normalized_checkpoint() {
+  Checkpoint<double> c = sample_checkpoint<double>();
+  using enum Normalization;
+  using enum NormPlace;
+  const std::vector<LayerSpec> layers = {{3, Activation::kRelu, 0.25, kBatchNorm, kBeforeActivation},
+                                         {2, Activation::kTanh, 0, kLayerNorm, kBehindActivation},
+                                         {1, Activation::kLinear}};
+  c.layout = ParameterLayout(2, layers);
+  c.parameters = c.optimizer["momentum"] = AlignedBuffer<double>(c.layout.size(), 0.0);
+  double next = 1;
+  for (std::size_t l = 0; l < c.layout.depth(); ++l)
+    for (const LayerTensor& tensor : c.layout.layer(l).tensors)
+      for (std::size_t i = 0; i < tensor.size(); ++i) {
+        c.parameters[tensor.offset + i] = next++;
+        if (tensor.learned) c.optimizer["momentum"][tensor.offset + i] = next++;
+      }
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("normalizations come back with their running averages", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  Checkpoint<double> written = normalized_checkpoint();
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  const auto read = read_checkpoint<double>(folder / "c.h5");
+  CHECK(read.layout.specs() == written.layout.specs());
+  CHECK(equal(read.parameters, written.parameters));
+  CHECK(equal(read.optimizer.at("momentum"), written.optimizer.at("momentum")));
+  written.layout.running_var(written.parameters.data(), 0)[1] = -1;
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  CHECK(error_of(folder / "c.h5").find("/model/layer_000/running_var holds the variance -1") != std::string::npos);
+}
+
 TEST_CASE("every field of the progress comes back", "[checkpoint]") {
   const testing::TemporaryFolder folder;
   const auto written = sample_checkpoint<float>();
@@ -324,6 +361,16 @@ TEST_CASE("a sealed file of another structure is refused", "[checkpoint]") {
   CHECK(with_dropout(-0.5).find("has a dropout of -0.5") != std::string::npos);
   CHECK(with_dropout(std::numeric_limits<double>::quiet_NaN()).find("has a dropout of nan") != std::string::npos);
   CHECK(with_dropout(0.5).find("is the output layer and has dropout") != std::string::npos);
+  const auto with_norm = [&](const std::string& norm, const std::string& place) {
+    return error_with([&](h5::File& f) {
+      model(f, 2, "relu");
+      f.write_attribute("/model/layer_000", "normalization", norm);
+      f.write_attribute("/model/layer_000", "norm_place", place);
+    });
+  };
+  CHECK(with_norm("norm", "before-activation").find("unknown normalization 'norm'") != std::string::npos);
+  CHECK(with_norm("batch-norm", "there").find("unknown norm_place 'there'") != std::string::npos);
+  CHECK(with_norm("layer-norm", "behind-activation").find("output layer and has a norm") != std::string::npos);
   CHECK(error_with([&](h5::File& f) { model(f, 4, "relu"); }).find("has shape (3, 2) where (3, 4) is expected") !=
         std::string::npos);
   CHECK(error_with([&](h5::File& f) { model(f, 2, "rolu"); }).find("unknown activation 'rolu'") != std::string::npos);

@@ -186,7 +186,7 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[data]\nmemory = 99999999TiB", {"512MiB"}},
       {"[data]\nfeatures =", {"must be a name, and not empty"}},
       {"[data]\nshuffle = windows", {"must be one of full, window, none", "did you mean window?"}},
-      {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS ACTIVATION [dropout=P]`"}},
+      {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS [NORM] ACTIVATION [NORM] [dropout=P]`"}},
       {"[model]\nlayer = 0 relu", {"UNITS must be an integer from 1 to 10000000"}},
       {"[model]\nlayer = 99999999 relu", {"UNITS must be"}},
       {"[model]\nlayer = -3 relu", {"UNITS must be"}},
@@ -200,6 +200,12 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[model]\nlayer = 30 relu dropout=20%", {"P of dropout=P must be"}},
       {"[model]\nlayer = 30 relu dropout", {"P of dropout=P must be"}},
       {"[model]\nlayer = 30 relu dropout=0.1 dropout=0.2", {"dropout is set twice"}},
+      {"[model]\nlayer = 30 batch-norm", {"ACTIVATION must be one of linear"}},
+      {"[model]\nlayer = 30 none relu", {"ACTIVATION must be one of linear"}},
+      {"[model]\nlayer = 30 batch-norm relu layer-norm", {"'layer-norm' is a second normalization"}},
+      {"[model]\nlayer = 30 relu batch-norm batch-norm", {"'batch-norm' cannot stand here"}},
+      {"[model]\nlayer = 30 relu dropout=0.1 layer-norm", {"'layer-norm' cannot stand here"}},
+      {"[model]\nlayer = 30 relu batchnorm", {"'batchnorm' is not known", "did you mean batch-norm?"}},
   };
   for (const Case& c : cases) {
     const std::string message = message_of(kMinimal + c.line + "\n");
@@ -395,6 +401,21 @@ TEST_CASE("Layers of the command line replace the file's", "[config]") {
   CHECK(config.origins.at("model.layer") == "command line");
 }
 
+TEST_CASE("A layer's words are read in the order of its functions", "[config]") {
+  const TemporaryFile file("quick.ini", kMinimal);
+  const Config config =
+      load_config(file.path(), {"model.layer=5 batch-norm relu dropout=0.2", "model.layer=6 tanh layer-norm",
+                                "model.layer=7 layer-norm gelu", "model.layer=1 linear"});
+  const std::vector<LayerSpec> expected = {
+      {5, Activation::kRelu, 0.2, Normalization::kBatchNorm, NormPlace::kBeforeActivation},
+      {6, Activation::kTanh, 0, Normalization::kLayerNorm, NormPlace::kBehindActivation},
+      {7, Activation::kGelu, 0, Normalization::kLayerNorm, NormPlace::kBeforeActivation},
+      {1, Activation::kLinear}};
+  CHECK(config.model.layers == expected);
+  CHECK_THAT(resolved_text(config), Contains("layer = 5 batch-norm relu dropout=0.2") &&
+                                        Contains("layer = 6 tanh layer-norm") && Contains("layer = 7 layer-norm gelu"));
+}
+
 TEST_CASE("Wrong overrides are refused", "[config]") {
   CHECK_THAT(override_message({"train.epoch=3"}),
              Contains("command line: unknown key train.epoch") && Contains("did you mean train.epochs?"));
@@ -442,7 +463,11 @@ TEST_CASE("Random configs survive the resolved text bit by bit", "[config]") {
     for (std::uint64_t l = 0; l <= draw(5); ++l)
       c.model.layers.push_back({1 + draw(5000), *from_string<Activation>(activations[draw(activations.size())]),
                                 draw(2) ? random.uniform(counter++) : 0});
-    c.model.layers.back().dropout = 0;
+    for (LayerSpec& layer : c.model.layers) {
+      layer.normalization = *from_string<Normalization>(enum_names<Normalization>()[draw(3)]);
+      if (layer.normalization != Normalization::kNone && draw(2)) layer.norm_place = NormPlace::kBehindActivation;
+    }
+    c.model.layers.back() = {c.model.layers.back().units, c.model.layers.back().activation};
     c.data.memory = draw(2) ? random.bits(counter++) >> draw(60) : draw(100) << 20;
     c.data.valid_fraction = random.uniform(counter++);
     c.train.seed = random.bits(counter++);
@@ -491,6 +516,7 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
        {"batch-size = 3", "seed = 2", "ema = 0.9", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
         "[optimizer]\ntype = adam", "[optimizer]\ntype = rmsprop", "[data]\nshuffle = none", "[data]\nweights = w",
         "[model]\nprecision = float64", "[model]\nlayer = 1 linear",
+        "[model]\nlayer = 30 sigmoid batch-norm\nlayer = 1 linear",
         "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
     const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
     CAPTURE(line);

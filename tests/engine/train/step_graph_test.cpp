@@ -76,6 +76,19 @@ Job job_with_dropout() {
   return job;
 }
 
+// Both kinds in both places, with and without units that are dropped behind them.
+Job job_with_normalization() {
+  using enum Normalization;
+  using enum NormPlace;
+  Job job;
+  job.layers = {{64, Activation::kRelu, 0.2, kBatchNorm, kBeforeActivation},
+                {33, Activation::kTanh, 0, kLayerNorm, kBehindActivation},
+                {20, Activation::kGelu, 0, kBatchNorm, kBehindActivation},
+                {24, Activation::kSilu, 0.3, kLayerNorm, kBeforeActivation},
+                {5, Activation::kLinear}};
+  return job;
+}
+
 Job wide_job() {
   Job job;
   job.layers = {{200, Activation::kTanh}, {90, Activation::kRelu}, {7, Activation::kLinear}};
@@ -157,17 +170,56 @@ template <class T>
 void update_naively(const Optimizer<T>& optimizer, const ParameterLayout& layout, std::uint64_t k,
                     const AlignedBuffer<T>& gradient, TrainingState<T>& state) {
   UpdateContext context{0.1, k, naive_scale(optimizer.options(), gradient)};
-  const auto update = [&](std::size_t offset, std::size_t count) {
-    std::vector<T*> states;
-    for (auto& [name, block] : state.optimizer) states.push_back(block.data() + offset);
-    REQUIRE(optimizer.update(context, state.parameters.data() + offset, gradient.data() + offset, states, count));
-  };
-  for (std::size_t l = 0; l < layout.depth(); ++l) {
-    const LayerLayout& layer = layout.layer(l);
-    context.penalized = true;
-    update(layer.weight_offset, layer.units * layer.inputs);
-    context.penalized = optimizer.options().decay_biases;
-    update(layer.bias_offset, layer.units);
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    for (const LayerTensor& tensor : layout.layer(l).tensors) {
+      if (!tensor.learned) continue;
+      std::vector<T*> states;
+      for (auto& [name, block] : state.optimizer) states.push_back(block.data() + tensor.offset);
+      context.penalized = tensor.cols || optimizer.options().decay_biases;
+      REQUIRE(optimizer.update(context, state.parameters.data() + tensor.offset, gradient.data() + tensor.offset,
+                               states, tensor.size()));
+    }
+}
+
+// Running averages have no average of their own.
+template <class T>
+void average_naively(const ParameterLayout& layout, std::uint64_t k, TrainingState<T>& state) {
+  if (k == 1) state.average = state.parameters;
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    for (const LayerTensor& tensor : layout.layer(l).tensors)
+      for (std::size_t i = tensor.offset; i < tensor.offset + tensor.size() && k > 1; ++i)
+        state.average[i] = tensor.learned ? static_cast<T>(kDecay) * state.average[i] +
+                                                static_cast<T>(1 - kDecay) * state.parameters[i]
+                                          : state.parameters[i];
+}
+
+// The passes of a training workspace over these rows as one shard, which are the whole minibatch.
+template <class T>
+void forward_whole(const Network<T>& network, T* parameters, MatrixView<const T> x, Workspace<T>& w, RowRange rows) {
+  for (std::size_t l = 0; l < network.layout().depth(); ++l) {
+    network.forward_to_normalization(parameters, l, x, w, rows);
+    if (w.normalization[l] && w.normalization[l]->joins_rows()) {
+      network.take_moments(l, w, 0, rows);
+      w.normalization[l]->join_moments(parameters);
+    }
+    network.forward_from_normalization(parameters, l, w, rows);
+  }
+}
+
+template <class T>
+void backward_whole(const Network<T>& network, const T* parameters, MatrixView<const T> x, Workspace<T>& w,
+                    RowRange rows, T* gradient) {
+  const ParameterLayout& layout = network.layout();
+  for (std::size_t l = layout.depth(); l-- > 0;) {
+    if (auto& norm = w.normalization[l]) {
+      network.take_normalization_gradient(l, w, 0, rows);
+      norm->join_gradient();
+      std::copy_n(norm->weight_gradient(), layout.layer(l).units, gradient + layout.layer(l).norm_weight_offset);
+      std::copy_n(norm->bias_gradient(), layout.layer(l).units, gradient + layout.layer(l).norm_bias_offset);
+      network.backward_through_normalization(parameters, l, w, rows);
+    }
+    network.gradient(l, x, w, rows, 0, layout.weight(gradient, l), layout.bias(gradient, l).data());
+    if (l > 0) network.backward_delta(parameters, l, w, rows);
   }
 }
 
@@ -185,19 +237,14 @@ TrainingState<T> train_naively(const Job& job) {
   for (std::uint64_t k = 1; k <= 5; ++k) {
     const RowRange rows{0, k == 3 ? job.rows / 3 : job.rows};
     w.dropout = dropout_of(k);
-    network.forward(state.parameters.data(), x.view(), w, rows);
+    forward_whole<T>(network, state.parameters.data(), x.view(), w, rows);
     loss_and_delta<T>(Loss::kMse, network.output(w, rows), y.view().row_range(0, rows.count),
                       static_cast<T>(1.0 / static_cast<double>(rows.count * layout.outputs())),
                       w.delta.back().view().row_range(0, rows.count));
     network.apply_output_derivative(w, rows);
-    for (std::size_t l = layout.depth() - 1; l > 0; --l) network.backward_delta(state.parameters.data(), l, w, rows);
-    for (std::size_t l = 0; l < layout.depth(); ++l)
-      network.gradient(l, x.view(), w, rows, 0, layout.weight(gradient.data(), l),
-                       layout.bias(gradient.data(), l).data());
+    backward_whole<T>(network, state.parameters.data(), x.view(), w, rows, gradient.data());
     update_naively(*optimizer, layout, k, gradient, state);
-    if (k == 1) state.average = state.parameters;
-    for (std::size_t i = 0; i < layout.size() && k > 1; ++i)
-      state.average[i] = static_cast<T>(kDecay) * state.average[i] + static_cast<T>(1 - kDecay) * state.parameters[i];
+    average_naively(layout, k, state);
   }
   return state;
 }
@@ -257,7 +304,8 @@ constexpr std::array<std::size_t, 3> kShardRows = {7, 64, 200};
 #endif
 
 TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[train][threads]", float, double) {
-  const Job job = GENERATE(Job{}, job_with_dropout(), clipping_job());
+  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), clipping_job(),
+                           clipping_job(job_with_normalization()));
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
     for (const std::size_t shard_rows : kShardRows) {
@@ -274,7 +322,8 @@ TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[tra
 
 TEST_CASE("every way to compute a step agrees with the naive twin", "[train][threads]") {
   // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
-  const Job job = GENERATE(Job{}, job_with_dropout(), many_inputs(), clipping_job(), clipping_job(job_with_dropout()));
+  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), many_inputs(), clipping_job(),
+                           clipping_job(job_with_dropout()), clipping_job(job_with_normalization()));
   const auto naive = train_naively<double>(job);
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
@@ -417,7 +466,7 @@ TEST_CASE("a minibatch that weighs nothing has no loss and no gradient", "[train
 
 TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multiply and add at once", "[train][threads]",
                    float, double) {
-  const Job job = GENERATE(Job{}, job_with_dropout());
+  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization());
   for (const Way& way : kWays) {
     if (way.passes == Passes::kBlas || !knows(way, {job.inputs, job.layers})) continue;
     std::vector<TrainingState<TestType>> states;
@@ -429,8 +478,9 @@ TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multip
 }
 
 TEST_CASE("steps that are not spread give the bits of spread ones", "[train][threads]") {
-  const Job job;
+  const Job job = GENERATE(Job{}, job_with_normalization());
   for (const Way& way : kWays) {
+    if (!knows(way, {job.inputs, job.layers})) continue;
     StepPlan plan = plan_with(job, 16, way);
     const auto spread = train<float>(job, plan, 4);
     plan.worth_spreading = false;
@@ -485,10 +535,11 @@ namespace {
 struct SmallStep {
   static constexpr std::size_t kRows = 11, kInputs = 4;
 
-  SmallStep(Activation hidden, bool drop, const Way& way)
-      : layout(
-            kInputs,
-            std::vector<LayerSpec>{{9, hidden, drop ? 0.3 : 0}, {8, hidden, drop ? 0.6 : 0}, {2, Activation::kLinear}}),
+  SmallStep(Activation hidden, bool drop, const Way& way, Normalization norm = Normalization::kNone,
+            NormPlace place = NormPlace::kBeforeActivation)
+      : layout(kInputs, std::vector<LayerSpec>{{9, hidden, drop ? 0.3 : 0, norm, place},
+                                               {8, hidden, drop ? 0.6 : 0, norm, place},
+                                               {2, Activation::kLinear}}),
         network(layout),
         optimizer(Config::Optimizer{}),
         state(fresh_state<double>(layout, optimizer)),
@@ -513,6 +564,35 @@ struct SmallStep {
 
 }  // namespace
 
+namespace {
+
+/// The largest difference between what a step follows and central differences, relative to the largest of either.
+double gradient_error(SmallStep& job) {
+  const AlignedBuffer<double> start = job.state.parameters;
+  job.run({0, SmallStep::kRows}, 1);
+  const AlignedBuffer<double> after = job.state.parameters;
+  job.state.parameters = start;
+  // Balances truncation (step² times third derivatives) and rounding (1e-16 / step): about 1e-10 both.
+  constexpr double kStep = 1e-5;
+  double worst = 0, largest = 0;
+  const auto check = [&](std::size_t i) {
+    job.state.parameters[i] = start[i] + kStep;
+    const double above = job.run({0, SmallStep::kRows}, 0);
+    job.state.parameters[i] = start[i] - kStep;
+    const double below = job.run({0, SmallStep::kRows}, 0);
+    job.state.parameters[i] = start[i];
+    worst = std::max(worst, std::abs((above - below) / (2 * kStep) - (start[i] - after[i])));
+    largest = std::max(largest, std::abs(start[i] - after[i]));
+  };
+  for (std::size_t l = 0; l < job.layout.depth(); ++l)
+    for (const LayerTensor& tensor : job.layout.layer(l).tensors)
+      for (std::size_t i = 0; i < tensor.size() && tensor.learned; ++i) check(tensor.offset + i);
+  REQUIRE(largest > 1e-3);
+  return worst / largest;
+}
+
+}  // namespace
+
 TEST_CASE("a step follows the gradient of the loss, with dropout that of the network that its masks leave",
           "[train][threads]") {
   const auto activation =
@@ -522,24 +602,18 @@ TEST_CASE("a step follows the gradient of the loss, with dropout that of the net
   const bool drop = GENERATE(false, true);
   if (drop && way.passes == Passes::kNarrow) return;
   SmallStep job(activation, drop, way);
-  const AlignedBuffer<double> start = job.state.parameters;
-  job.run({0, SmallStep::kRows}, 1);
-  const AlignedBuffer<double> after = job.state.parameters;
-  job.state.parameters = start;
-  // Balances truncation (step² times third derivatives) and rounding (1e-16 / step): about 1e-10 both.
-  constexpr double kStep = 1e-5;
-  double worst = 0, largest = 0;
-  for (std::size_t i = 0; i < start.size(); ++i) {
-    job.state.parameters[i] = start[i] + kStep;
-    const double above = job.run({0, SmallStep::kRows}, 0);
-    job.state.parameters[i] = start[i] - kStep;
-    const double below = job.run({0, SmallStep::kRows}, 0);
-    job.state.parameters[i] = start[i];
-    worst = std::max(worst, std::abs((above - below) / (2 * kStep) - (start[i] - after[i])));
-    largest = std::max(largest, std::abs(start[i] - after[i]));
-  }
-  REQUIRE(largest > 1e-3);
-  CHECK(worst / largest < 1e-6);
+  CHECK(gradient_error(job) < 1e-6);
+}
+
+TEST_CASE("a step follows the gradient of the loss through normalizations", "[train][threads]") {
+  const auto activation = GENERATE(Activation::kTanh, Activation::kRelu, Activation::kGelu);
+  const auto norm = GENERATE(Normalization::kBatchNorm, Normalization::kLayerNorm);
+  const auto place = GENERATE(NormPlace::kBeforeActivation, NormPlace::kBehindActivation);
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
+  const bool drop = GENERATE(false, true);
+  if (way.passes == Passes::kNarrow) return;
+  SmallStep job(activation, drop, way, norm, place);
+  CHECK(gradient_error(job) < 1e-6);
 }
 
 TEST_CASE("a row's mask does not depend on the minibatch it is in", "[train][threads]") {
