@@ -43,6 +43,8 @@ DIGESTS = {
         ("float32", "relu dropout=0.2", "tanh dropout=0.5"): "d864432d8b0fc7b9",
         ("float64", "elu", "silu"): "b536f6aa58a72cb3",
         ("float64", "softplus", "leaky-relu"): "cfb4d30c82d3ed58",
+        ("float32", "batch-norm relu", "tanh layer-norm"): "df9f69f38d5db351",
+        ("float64", "layer-norm gelu", "elu batch-norm"): "505803cf40a1c0d1",
     },
     "blas": {
         ("float32", "sigmoid", "relu"): "6ffe432a60cebd72",
@@ -50,6 +52,8 @@ DIGESTS = {
         ("float32", "relu dropout=0.2", "tanh dropout=0.5"): "0860898bc7c6c924",
         ("float64", "elu", "silu"): "e5ad655c63dddb08",
         ("float64", "softplus", "leaky-relu"): "2116c89dc2dbc9d8",
+        ("float32", "batch-norm relu", "tanh layer-norm"): "dacf3e8661678e55",
+        ("float64", "layer-norm gelu", "elu batch-norm"): "406161db2e8c47f2",
     },
 }
 
@@ -69,7 +73,8 @@ class Fingerprint(CliTest):
         digest = hashlib.sha256()
         with h5py.File(self.checkpoints(run)[-1]) as file:
             for layer in sorted(file["model"]):
-                for tensor in ("weight", "bias"):
+                tensors = ("weight", "bias", "norm_weight", "norm_bias", "running_mean", "running_var")
+                for tensor in (name for name in tensors if name in file["model"][layer]):
                     digest.update(file["model"][layer][tensor][()].tobytes())
         return digest.hexdigest()[:16]
 

@@ -23,6 +23,7 @@ except ImportError:
 ACTIVATIONS = {"linear": "Identity", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU", "leaky-relu": "LeakyReLU",
                "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "softplus": "Softplus",
                "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign"}
+NORMALIZATIONS = {"batch-norm": "BatchNorm1d", "layer-norm": "LayerNorm"}
 LOSSES = {"mse": "MSELoss", "mae": "L1Loss", "huber": "HuberLoss", "binary-cross-entropy": "BCEWithLogitsLoss",
           "categorical-cross-entropy": "CrossEntropyLoss"}
 INITIALIZERS = ["auto", "xavier-uniform", "xavier-normal", "he-uniform", "he-normal", "lecun-normal", "normal", "zeros"]
@@ -33,11 +34,14 @@ STEPS = 25
 # float64 and a hundred of float32, several times what is seen; Nesterov left out shows from 7e-6 up at the second step.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 EXACT = {"float64": 1e-13, "float32": 1e-6}  # of one evaluation: no steps to amplify it
+# Where a column of a minibatch hardly varies, a normalization makes its roundings up to 300 times as large.
+NORMALIZED = {"float64": 1e-9, "float32": 1e-3}
 
 
 @dataclasses.dataclass
 class Case:
-    """A training job. Layers are (units, activation), output layer included."""
+    """A training job. Layers are (units, activation), output layer included; a normalization may stand beside the
+    activation, on either side of it."""
 
     loss: str
     layers: list
@@ -61,6 +65,18 @@ class Case:
     @property
     def classify(self):
         return self.loss.endswith("cross-entropy")
+
+    @property
+    def normalized(self):
+        return any(" " in functions for _, functions in self.layers)
+
+    @property
+    def tolerance(self):
+        return (NORMALIZED if self.normalized else TOLERANCE)[self.precision]
+
+    @property
+    def exact(self):
+        return EXACT[self.precision] * (100 if self.normalized else 1)
 
     def config(self):
         layers = "".join(f"layer = {units} {f} dropout={self.dropout}\n" for units, f in self.layers[:-1])
@@ -112,19 +128,47 @@ def drawn_case(seed):
                 rate=1e-4 if init == "normal" else 0.02)  # standard-normal weights make steep networks
 
 
+def drawn_normalized_case(seed):
+    """A case with a normalization in some hidden layers, and with no minibatch of one row."""
+    random = np.random.default_rng([seed, 3])
+    case = drawn_case(seed)
+    norms = [("{}",), ("{} batch-norm", "batch-norm {}"), ("{} layer-norm", "layer-norm {}")]
+    hidden = [(units + 3, str(random.choice(norms[(seed + index) % 3])).format(f))
+              for index, (units, f) in enumerate(case.layers[:-1])]
+    hidden[0] = (hidden[0][0], ("batch-norm {}", "{} batch-norm", "layer-norm {}", "{} layer-norm")[seed % 4].format(
+        case.layers[0][1]))
+    return dataclasses.replace(case, layers=hidden + case.layers[-1:], rows=case.rows + (case.rows % case.batch == 1))
+
+
+@dataclasses.dataclass
+class State:
+    """What a checkpoint holds: parameters by their order in PyTorch, momentum buffers in that order, running averages,
+    and the standardization by name."""
+
+    parameters: list
+    momentum: list
+    averages: list
+    scales: dict
+
+
 def read_checkpoint_model(path):
-    """Parameters, weight before bias and layer after layer."""
-    with h5py.File(path) as file:
-        return [file["model"][layer][name][()] for layer in sorted(file["model"]) for name in ("weight", "bias")]
+    """Parameters in PyTorch's order."""
+    return read_checkpoint(path).parameters
 
 
 def read_checkpoint(path):
-    """Parameters, weight before bias and layer after layer; momentum buffers in that order; standardization by name."""
     with h5py.File(path) as file:
-        names = [(layer, name) for layer in sorted(file["model"]) for name in ("weight", "bias")]
-        momentum = [file["optimizer"][layer][name]["momentum"][()] for layer, name in names if len(file["optimizer"])]
-        scales = {name: values[()] for name, values in file["preprocessing"].items()} if "preprocessing" in file else {}
-        return read_checkpoint_model(path), momentum, scales
+        model = file["model"]
+
+        def names(*wanted):
+            return [(layer, name) for layer in sorted(model) for name in wanted if name in model[layer]]
+
+        learned = names("weight", "bias", "norm_weight", "norm_bias")
+        return State(
+            [model[layer][name][()] for layer, name in learned],
+            [file["optimizer"][layer][name]["momentum"][()] for layer, name in learned if len(file["optimizer"])],
+            [model[layer][name][()] for layer, name in names("running_mean", "running_var")],
+            {name: values[()] for name, values in file["preprocessing"].items()})
 
 
 def philox(key, counter):
@@ -152,15 +196,31 @@ class Replay:
     def __init__(self, case, initial):
         self.case = case
         self.dtype = getattr(torch, case.precision)
-        layers = []
-        for weight, bias, (_, activation) in zip(initial[::2], initial[1::2], case.layers):
-            linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=self.dtype)
-            linear.weight.data, linear.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
-            layers.append(torch.nn.Sequential(linear, getattr(torch.nn, ACTIVATIONS[activation])()))
+        layers, inputs = [], case.features
+        for units, functions in case.layers:
+            linear = torch.nn.Linear(inputs, units, dtype=self.dtype)
+            layers.append(torch.nn.Sequential(linear, *(self.module(name, units) for name in functions.split())))
+            inputs = units
         self.network = torch.nn.Sequential(*layers)
+        self.set_state(initial)
         self.loss_of = getattr(torch.nn, LOSSES[case.loss])()
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=case.rate, momentum=case.momentum,
                                          nesterov=case.nesterov, weight_decay=case.decay)
+
+    def module(self, name, units):
+        if name in NORMALIZATIONS:
+            return getattr(torch.nn, NORMALIZATIONS[name])(units, dtype=self.dtype)
+        return getattr(torch.nn, ACTIVATIONS[name])()
+
+    def set_state(self, state):
+        for parameter, values in zip(self.network.parameters(), state.parameters, strict=True):
+            parameter.data = torch.from_numpy(values)
+        for average, values in zip(self.averages(), state.averages, strict=True):
+            average.copy_(torch.from_numpy(values))
+
+    def averages(self):
+        """The running averages of every batch-norm, mean before variance."""
+        return [buffer for name, buffer in self.network.named_buffers() if "running" in name]
 
     def tensors(self, x, y):
         y = torch.from_numpy(y)
@@ -204,6 +264,7 @@ class Replay:
     def evaluate(self, x, y):
         """Outputs as float64, and the loss over all rows."""
         x, y = self.tensors(x, y)
+        self.network.eval()
         with torch.no_grad():
             output = self.network(x)
             return output.double().numpy(), self.loss_of(output, y).item()
@@ -248,10 +309,10 @@ class Differential(CliTest):
         self.write("c.ini", case.config())
         self.run_program("train", "c.ini", "--train.max-steps=0")
         self.run_program("train", "c.ini", "--resume")
-        initial, momentum, scales = self.checkpoint(0)
-        for values in momentum:
+        initial = self.checkpoint(0)
+        for values in initial.momentum:
             self.assertFalse(values.any())
-        x, y = self.standardized(case, x, y, scales)
+        x, y = self.standardized(case, x, y, initial.scales)
         replay = Replay(case, initial)
         self.check_history(case, replay.train(x, y))
         self.check_state(case, replay)
@@ -262,18 +323,18 @@ class Differential(CliTest):
         self.assertEqual([line["step"] for line in ours], list(range(1, STEPS + 1)))
         for line, (loss, rate) in zip(ours, theirs):
             self.assertAlmostEqual(line["learning_rate"], rate, delta=1e-15)
-            self.assert_close(line["train_loss"], loss, TOLERANCE[case.precision], f"loss of step {line['step']}")
+            self.assert_close(line["train_loss"], loss, case.tolerance, f"loss of step {line['step']}")
 
     def check_state(self, case, replay):
-        final, momentum, _ = self.checkpoint(STEPS)
-        pairs = {"parameters": (final, replay.parameters()), "momentum": (momentum, replay.momentum())}
+        final = self.checkpoint(STEPS)
+        pairs = {"parameters": (final.parameters, replay.parameters()), "momentum": (final.momentum, replay.momentum()),
+                 "averages": (final.averages, [average.numpy() for average in replay.averages()])}
         for what, (ours, theirs) in pairs.items():
             self.assertEqual(len(ours), len(theirs), what)
             for index, (a, b) in enumerate(zip(ours, theirs)):
                 self.assertEqual(a.dtype, case.precision)
-                self.assert_close(a, b, TOLERANCE[case.precision], f"{what} {index}")
-        for parameter, values in zip(replay.network.parameters(), final):  # the same network from here on
-            parameter.data = torch.from_numpy(values)
+                self.assert_close(a, b, case.tolerance, f"{what} {index}")
+        replay.set_state(final)  # the same network from here on
 
     def check_metrics(self, case, replay, x, y):
         ours = json.loads(self.run_program("evaluate", "runs/c", "data.h5", "--json")[0])
@@ -281,7 +342,7 @@ class Differential(CliTest):
         y_scale = case.data()[1].std(axis=0) if case.standardize == "both" else 1
         theirs = {"rows": case.rows, "loss": loss, **metrics_of(case, output, y, y_scale)}
         for name, value in theirs.items():
-            self.assert_close(ours[name], value, EXACT[case.precision], name)
+            self.assert_close(ours[name], value, case.exact, name)
 
     def check_all(self, cases):
         for case in cases:
@@ -301,6 +362,16 @@ class Differential(CliTest):
                  for index, case in enumerate(cases)]
         self.check_all(cases)
         self.check_all(dataclasses.replace(case, precision="float32") for case in cases[:10])
+
+    def test_normalization(self):
+        cases = [drawn_normalized_case(seed) for seed in range(600, 628)]
+        self.assertTrue(any(case.rows % case.batch for case in cases))
+        self.check_all(dataclasses.replace(case, dropout=(0, 0.3)[index % 2]) for index, case in enumerate(cases))
+        self.check_all(dataclasses.replace(case, precision="float32") for case in cases[:4])
+        shutil.rmtree(self.folder / "runs")
+        self.check(Case(loss="categorical-cross-entropy", rows=500, features=70, batch=192, shard=48, threads=3,
+                        layers=[(256, "batch-norm relu"), (130, "gelu batch-norm"), (90, "layer-norm tanh"),
+                                (10, "linear")], momentum=0.9))
 
     def test_standardized(self):
         for precision in TOLERANCE:

@@ -22,6 +22,20 @@ ACTIVATIONS = {"linear": "Identity", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu
                "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign"}
 
 
+NORMALIZATIONS = {"batch-norm": "BatchNorm1d", "layer-norm": "LayerNorm"}
+
+
+def normalization_of(group):
+    """The layer's nn.BatchNorm1d or nn.LayerNorm with its numbers."""
+    numbers = {name: torch.from_numpy(group[name][()])
+               for name in ("norm_weight", "norm_bias", "running_mean", "running_var") if name in group}
+    kind = getattr(torch.nn, NORMALIZATIONS[group.attrs["normalization"].decode()])
+    norm = kind(len(numbers["norm_weight"]), dtype=numbers["norm_weight"].dtype)
+    # Not strict: there is no count of minibatches, which PyTorch keeps and does not use.
+    norm.load_state_dict({name.removeprefix("norm_"): values for name, values in numbers.items()}, strict=False)
+    return norm
+
+
 def load(path):
     """The network of a checkpoint, and its standardization as arrays by name."""
     with h5py.File(path) as file:
@@ -32,8 +46,12 @@ def load(path):
             linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
             linear.weight.data = weight
             linear.bias.data = torch.from_numpy(group["bias"][()])
-            layers += [linear, getattr(torch.nn, ACTIVATIONS[group.attrs["activation"].decode()])()]
-        return torch.nn.Sequential(*layers), {name: data[()] for name, data in file["preprocessing"].items()}
+            functions = [getattr(torch.nn, ACTIVATIONS[group.attrs["activation"].decode()])()]
+            if "normalization" in group.attrs:
+                before = group.attrs["norm_place"] == b"before-activation"
+                functions.insert(0 if before else 1, normalization_of(group))
+            layers += [linear, *functions]
+        return torch.nn.Sequential(*layers).eval(), {name: data[()] for name, data in file["preprocessing"].items()}
 
 
 def predict(path, x):
@@ -88,6 +106,13 @@ class TorchLoad(unittest.TestCase):
         theirs = torch.softmax(torch.from_numpy(predict(self.checkpoint(), x)), dim=1).numpy()
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(label, ours.argmax(axis=1))
+
+    def test_normalizations(self):
+        x = np.random.default_rng(4).normal(2, 3, size=(300, 3))
+        layers = ["6 batch-norm relu", "7 tanh batch-norm", "5 layer-norm gelu dropout=0.1", "4 relu layer-norm",
+                  "1 linear"]
+        ours, _ = self.train(x, x.sum(axis=1), "mse", layers, "--model.precision=float64")
+        np.testing.assert_allclose(ours, predict(self.checkpoint(), x), rtol=1e-12, atol=1e-12)
 
     def test_double_precision(self):
         x = np.random.default_rng(3).normal(size=(300, 3))
