@@ -50,11 +50,13 @@ void require_described_normalization(const h5::File& file, const ParameterLayout
           fmt::format("{}: {} holds the variance {}", file.name(), paths::tensor(l, "running_var"), variance));
   const std::vector<LayerTensor>& known = layout.layer(l).tensors;
   for (const std::string_view name : {"norm_weight", "running_mean"}) {
-    const bool described = std::ranges::any_of(known, [&](const LayerTensor& tensor) { return std::string_view(tensor.name) == name; });
+    const bool described =
+        std::ranges::any_of(known, [&](const LayerTensor& tensor) { return std::string_view(tensor.name) == name; });
     if (const std::string path = paths::tensor(l, std::string(name)); !described && file.exists(path))
-      throw CheckpointError(fmt::format("{}: {} is of a normalization that model.layer does not describe; "
-                                        "model.init-from must hold the network that it describes",
-                                        file.name(), path));
+      throw CheckpointError(
+          fmt::format("{}: {} is of a normalization that model.layer does not describe; "
+                      "model.init-from must hold the network that it describes",
+                      file.name(), path));
   }
 }
 

@@ -1,6 +1,6 @@
 """Networks with batch and layer normalization, through every command that meets them.
 
-That they compute what PyTorch does is tests/cli/pytorch_differential_test.py's, that they load there torch_load_test.py's.
+That they compute what PyTorch does is pytorch_differential_test.py's, that they load there torch_load_test.py's.
 """
 
 import json
@@ -132,7 +132,8 @@ class Normalization(CliTest):
 
     def test_bench(self):
         report = json.loads(self.run_program("bench", "c.ini", "--steps", "20", "--json")[0])
-        self.assertEqual(report["network"], "3-24-10-12-1 batch-norm relu dropout=0.2 tanh batch-norm layer-norm gelu linear")
+        self.assertEqual(report["network"],
+                         "3-24-10-12-1 batch-norm relu dropout=0.2 tanh batch-norm layer-norm gelu linear")
         self.assertEqual(report["parameters"], 3 * 24 + 24 * 10 + 10 * 12 + 12 + 24 + 10 + 12 + 1 + 2 * (24 + 10 + 12))
 
     def test_divergence(self):
