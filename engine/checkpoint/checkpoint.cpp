@@ -281,8 +281,7 @@ Checkpoint<T> read_content(const Reader& in) {
   checkpoint.loss = read_loss(in);
   checkpoint.label_smoothing = read_label_smoothing(in, checkpoint.loss);
   checkpoint.parameters = read_block<T>(in, checkpoint.layout, paths::tensor, true);
-  if (in.file.exists(paths::kAverage))
-    checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average, true);
+  if (in.file.exists(paths::kAverage)) checkpoint.average = read_block<T>(in, checkpoint.layout, paths::average, true);
   read_optimizer(in, checkpoint);
   checkpoint.progress = read_progress(in);
   checkpoint.standardization = read_preprocessing(in, checkpoint.layout);

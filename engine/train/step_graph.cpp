@@ -142,8 +142,7 @@ void StepGraph<T>::Nodes::make_clipping(StepGraph& step) {
       measure[l].push_back(node([&step, l, t] { step.measure(l, t); }));
       update_kept[l].push_back(node([&step, l, t] { step.update_kept(l, t); }));
     }
-    if (update_normalization[l])
-      update_kept[l].push_back(node([&step, l] { step.update_kept_normalization(l); }));
+    if (update_normalization[l]) update_kept[l].push_back(node([&step, l] { step.update_kept_normalization(l); }));
   }
 
   for (std::size_t l = 0; l < update.size(); ++l) {

@@ -512,12 +512,11 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
                        "[checkpoint]\nkeep-last = 9\n",
                    "c.ini");
   CHECK_NOTHROW(require_resumable(before, free));
-  for (const char* line :
-       {"batch-size = 3", "seed = 2", "ema = 0.9", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
-        "[optimizer]\ntype = adam", "[optimizer]\ntype = rmsprop", "[data]\nshuffle = none", "[data]\nweights = w",
-        "[model]\nprecision = float64", "[model]\nlayer = 1 linear",
-        "[model]\nlayer = 30 sigmoid batch-norm\nlayer = 1 linear",
-        "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
+  for (const char* line : {"batch-size = 3", "seed = 2", "ema = 0.9", "shard-rows = 8", "[optimizer]\nmomentum = 0.1",
+                           "[optimizer]\ntype = adam", "[optimizer]\ntype = rmsprop", "[data]\nshuffle = none",
+                           "[data]\nweights = w", "[model]\nprecision = float64", "[model]\nlayer = 1 linear",
+                           "[model]\nlayer = 30 sigmoid batch-norm\nlayer = 1 linear",
+                           "[model]\nlayer = 30 sigmoid dropout=0.1\nlayer = 1 linear"}) {
     const Config changed = parse_config(kMinimal + line + "\n", "c.ini");
     CAPTURE(line);
     CHECK_THROWS_AS(require_resumable(before, changed), ConfigError);
@@ -529,9 +528,9 @@ TEST_CASE("A resume may change how long and how fast, not what", "[config]") {
 TEST_CASE("Each update rule holds its own constants to a resume", "[config]") {
   for (const auto& [type, keys] :
        {std::pair{"sgd\nmomentum = 0.5", std::vector{"dampening = 0.5", "nesterov = true"}},
-        std::pair{"adam", std::vector{"beta1 = 0.5", "beta2 = 0.5", "epsilon = 1e-6"}},
-        std::pair{"rmsprop", std::vector{"alpha = 0.5", "centered = true", "momentum = 0.5", "epsilon = 1e-6"}},
-        std::pair{"adagrad", std::vector{"initial-accumulator-value = 0.5", "epsilon = 1e-6"}}})
+        std::pair{"adam", std::vector{"beta1 = 0.5", "beta2 = 0.5", "epsilon = 0.001"}},
+        std::pair{"rmsprop", std::vector{"alpha = 0.5", "centered = true", "momentum = 0.5", "epsilon = 0.001"}},
+        std::pair{"adagrad", std::vector{"initial-accumulator-value = 0.5", "epsilon = 0.001"}}})
     for (const std::string key : keys) {
       CAPTURE(type, key);
       const std::string text = kMinimal + "[optimizer]\ntype = " + type + "\n";
@@ -548,7 +547,7 @@ TEST_CASE("A key of another update rule is refused, its default is not", "[confi
   const auto parse = [](const std::string& lines) { return parse_config(kMinimal + "[optimizer]\n" + lines, "c.ini"); };
   const std::vector<std::pair<const char*, std::vector<std::string>>> unused = {
       {"sgd",
-       {"beta1 = 0.5", "beta2 = 0.5", "epsilon = 1e-6", "alpha = 0.5", "centered = true", "lr-decay = 1",
+       {"beta1 = 0.5", "beta2 = 0.5", "epsilon = 0.001", "alpha = 0.5", "centered = true", "lr-decay = 1",
         "initial-accumulator-value = 1"}},
       {"adam", {"momentum = 0.5", "dampening = 0.5", "nesterov = true", "alpha = 0.5", "centered = true"}},
       {"adamw", {"momentum = 0.5", "lr-decay = 1"}},
