@@ -147,12 +147,12 @@ class Differential(CliTest):
         self.run_program("train", "c.ini", "--train.max-steps=0")
         self.run_program("train", "c.ini", "--resume")
         paths = {step: self.folder / f"runs/c/checkpoints/step-{step:012d}.h5" for step in (0, sgd.STEPS)}
-        replay = Replay(case, sgd.read_checkpoint_model(paths[0]))
+        replay = Replay(case, sgd.read_checkpoint(paths[0]))
         history = replay.train(x, y)
         for line, (loss, rate) in zip([line for line in self.metrics() if line["kind"] == "step"], history):
             self.assertAlmostEqual(line["learning_rate"], rate, delta=1e-15)
             self.assertLessEqual(abs(line["train_loss"] - loss), TOLERANCE * max(1, abs(loss)), line)
-        self.assert_close(sgd.read_checkpoint_model(paths[sgd.STEPS]), replay.parameters(), "parameters")
+        self.assert_close(sgd.read_checkpoint(paths[sgd.STEPS]).parameters, replay.parameters(), "parameters")
         for name, ours in read_states(paths[sgd.STEPS]).items():
             self.assert_close(ours, replay.states(name), name)
         return set(read_states(paths[sgd.STEPS]))

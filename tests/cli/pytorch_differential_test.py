@@ -151,23 +151,22 @@ class State:
     scales: dict
 
 
-def read_checkpoint_model(path):
-    """Parameters in PyTorch's order."""
-    return read_checkpoint(path).parameters
+def tensors(model, *wanted):
+    return [(layer, name) for layer in sorted(model) for name in wanted if name in model[layer]]
+
+
+def learned_tensors(model):
+    return tensors(model, "weight", "bias", "norm_weight", "norm_bias")
 
 
 def read_checkpoint(path):
     with h5py.File(path) as file:
         model = file["model"]
-
-        def names(*wanted):
-            return [(layer, name) for layer in sorted(model) for name in wanted if name in model[layer]]
-
-        learned = names("weight", "bias", "norm_weight", "norm_bias")
+        learned = learned_tensors(model)
         return State(
             [model[layer][name][()] for layer, name in learned],
-            [file["optimizer"][layer][name]["momentum"][()] for layer, name in learned if len(file["optimizer"])],
-            [model[layer][name][()] for layer, name in names("running_mean", "running_var")],
+            [file[path][()] for path in (f"optimizer/{layer}/{name}/momentum" for layer, name in learned) if path in file],
+            [model[layer][name][()] for layer, name in tensors(model, "running_mean", "running_var")],
             {name: values[()] for name, values in file["preprocessing"].items()})
 
 

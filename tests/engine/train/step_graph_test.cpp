@@ -130,6 +130,14 @@ Job clipping_job(Job job = {}) {
   return job;
 }
 
+// By SGD: of a bias before a batch-norm, whose gradient is rounding alone, Adam would make whole steps.
+Job clipping_job_with_normalization() {
+  Job job = clipping_job(job_with_normalization());
+  job.optimizer.type = OptimizerType::kSgd;
+  job.optimizer.momentum = 0.9;
+  return job;
+}
+
 // Two steps of each epoch, on rows that stand in the set one after the other.
 DropoutContext dropout_of(std::uint64_t step) { return {3, step / 2, {step % 2 * 1000, nullptr}}; }
 
@@ -323,7 +331,7 @@ TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[tra
 TEST_CASE("every way to compute a step agrees with the naive twin", "[train][threads]") {
   // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
   const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), many_inputs(), clipping_job(),
-                           clipping_job(job_with_dropout()), clipping_job(job_with_normalization()));
+                           clipping_job(job_with_dropout()), clipping_job_with_normalization());
   const auto naive = train_naively<double>(job);
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
