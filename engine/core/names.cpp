@@ -163,8 +163,9 @@ std::string_view to_string(OnError value) { return name_of(value); }
 std::string_view to_string(OnDivergence value) { return name_of(value); }
 
 std::string functions_of(const LayerSpec& layer) {
-  const std::string activation(to_string(layer.activation)), norm(to_string(layer.normalization));
+  std::string activation(to_string(layer.activation));
   if (layer.normalization == Normalization::kNone) return activation;
+  const std::string norm(to_string(layer.normalization));
   return layer.norm_place == NormPlace::kBeforeActivation ? norm + " " + activation : activation + " " + norm;
 }
 
