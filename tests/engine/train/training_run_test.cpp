@@ -67,7 +67,8 @@ Config config_that_restores_its_best() {
 }
 
 bool same_bits(const AlignedBuffer<float>& a, const AlignedBuffer<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  if (a.size() != b.size()) return false;
+  return a.size() == 0 || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 struct Snapshot {
