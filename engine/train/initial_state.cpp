@@ -8,7 +8,7 @@
 
 #include "engine/checkpoint/initial_parameters.hpp"
 #include "engine/nn/initializer.hpp"
-#include "engine/train/run_data.hpp"
+#include "engine/train/run_checks.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {

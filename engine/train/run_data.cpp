@@ -3,17 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "engine/core/parallel.hpp"
-#include "engine/data/row_weights.hpp"
 #include "engine/data/source.hpp"
 #include "engine/data/stream_statistics.hpp"
 #include "engine/data/streamed_rows.hpp"
-#include "engine/optim/optimizer.hpp"
-#include "engine/train/evaluator.hpp"
+#include "engine/train/run_checks.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -33,12 +30,6 @@ FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena) {
   return options;
 }
 
-std::string key_place(const Config& config, const std::string& key) {
-  const auto origin = config.origins.find(key);
-  if (origin == config.origins.end() || origin->second == "default") return key;
-  return fmt::format("{}: {}", origin->second, key);
-}
-
 namespace {
 
 DataSource source_of(const Config& config, const std::string& key, const std::string& files) {
@@ -49,36 +40,6 @@ DataSource source_of(const Config& config, const std::string& key, const std::st
           config.data.weights,
           "data.weights",
           external_of(config)};
-}
-
-template <class T>
-void check_against_training(const RunSet<T>& training, const RunSet<T>& other) {
-  if (other.features() != training.features())
-    throw DataError(fmt::format("{}: {} features, but the training data ({}) have {}; both must have the same columns",
-                                other.name(), other.features(), training.name(), training.features()));
-  if (!other.feature_names().empty() && !training.feature_names().empty() &&
-      other.feature_names() != training.feature_names())
-    throw DataError(
-        fmt::format("{}: its feature names differ from those of the training data ({}); both must have "
-                    "the same columns in the same order",
-                    other.name(), training.name()));
-}
-
-template <class T>
-void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char* side, const std::string& what) {
-  for (std::size_t r = 0; r < values.rows(); ++r)
-    for (std::size_t c = 0; c < values.cols(); ++c)
-      if (!std::isfinite(values(r, c)))
-        throw DataError(fmt::format("{} ({}): {} row {}, column {} is {}; remove such rows", what, data.name, side,
-                                    data.source_row(r), c, values(r, c)));
-}
-
-template <class T>
-void require_some_weight(const RunSet<T>& set) {
-  if (set.streamed()) return;  // found when the rows are read
-  const std::vector<double>& weights = set.memory().weights;
-  if (!weights.empty() && std::ranges::all_of(weights, [](double w) { return w == 0; }))
-    throw DataError(set.name() + ": all rows have a weight of 0; give some of them another, or leave the weights out");
 }
 
 // Rows / (classes * rows of the class), as scikit-learn's compute_class_weight.
@@ -106,47 +67,6 @@ Objective objective_of(const Config& config, const RunData<T>& run) {
                                     ? balanced_weights(run.class_rows, run.training.name(), run.training.class_names())
                                     : wanted.values;
   return {config.train.loss, std::move(weights), config.train.label_smoothing};
-}
-
-// Parameters, gradient (another where it is kept for its norm), optimizer state and average, and a minibatch's
-// activations, dropped and normalized ones, and deltas, in bytes.
-template <class T>
-double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
-  const auto states = static_cast<double>(make_optimizer<T>(config.optimizer)->state_names().size());
-  const double saved = 1 + states + (config.train.ema ? 1 : 0);
-  const double blocks = saved + (config.optimizer.clip_grad_norm ? 2 : 1) + 3 * saved;
-  double columns = 0;
-  for (std::size_t l = 0; l < layout.depth(); ++l) {
-    const LayerLayout& layer = layout.layer(l);
-    const int copies = 2 + (layer.dropout > 0 ? 1 : 0) + (layer.normalization == Normalization::kNone ? 0 : 1);
-    columns += copies * static_cast<double>(layer.units);
-  }
-  return sizeof(T) * (blocks * static_cast<double>(layout.size()) + columns * static_cast<double>(batch_rows));
-}
-
-template <class T>
-void require_memory_for_network(const Config& config, const ParameterLayout& layout, std::size_t rows) {
-  const double needed = training_bytes<T>(config, layout, std::min(config.train.batch_size, rows));
-  const auto usable = static_cast<double>(usable_memory());
-  if (needed <= usable) return;
-  constexpr double kGiB = 1024.0 * 1024 * 1024;
-  throw ConfigError(
-      fmt::format("model.layer: training this network ({} parameters) takes {:.1f} GiB of memory, and "
-                  "there are {:.1f}; use fewer units or a smaller train.batch-size",
-                  layout.parameter_count(), needed / kGiB, usable / kGiB));
-}
-
-// A variance takes two rows, as PyTorch says too; the rows that are left for the last minibatch may be one.
-template <class T>
-void require_rows_for_batch_norm(const Config& config, const RunSet<T>& training) {
-  const auto takes = [](const LayerSpec& layer) { return layer.normalization == Normalization::kBatchNorm; };
-  if (std::ranges::none_of(config.model.layers, takes)) return;
-  const std::uint64_t batch = config.train.batch_size;
-  if (batch > 1 && training.rows() % batch != 1) return;
-  throw ConfigError(
-      fmt::format("{} = {}: {} training rows leave a minibatch of one row, of which batch-norm cannot take a variance; "
-                  "use another batch size, or layer-norm",
-                  key_place(config, "train.batch-size"), batch, training.rows()));
 }
 
 // Checks what judges against what trains, and standardizes all.
@@ -341,24 +261,6 @@ RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::opti
 }
 
 template <class T>
-void check_in_memory(const Dataset<T>& data, const std::string& what) {
-  if (data.rows() == 0 || data.features() == 0 || data.y.rows() != data.rows())
-    throw DataError(fmt::format("{} ({}): x is {} x {} and y {} x {}; both must have the same rows, and not none", what,
-                                data.name, data.rows(), data.features(), data.y.rows(), data.y.cols()));
-  if (!data.source_rows.empty() && data.source_rows.size() != data.rows())
-    throw DataError(fmt::format("{} ({}): {} rows and {} source_rows; leave them out, or give one a row", what,
-                                data.name, data.rows(), data.source_rows.size()));
-  if (!data.weights.empty() && data.weights.size() != data.rows())
-    throw DataError(fmt::format("{} ({}): {} rows and {} weights; leave them out, or give one a row", what, data.name,
-                                data.rows(), data.weights.size()));
-  for (std::size_t r = 0; r < data.weights.size(); ++r)
-    if (const std::string fault = fault_of_weight(data.weights[r]); !fault.empty())
-      throw DataError(fmt::format("{} ({}): weight of row {} {}", what, data.name, data.source_row(r), fault));
-  require_finite(data, data.x, "x", what);
-  require_finite(data, data.y, "y", what);
-}
-
-template <class T>
 RunData<T> load_run_data(const Config& config, const LoadOptions& options) {
   const auto& files = config.data;
   const Wanted<T> training(config, "data.train", files.train);
@@ -415,8 +317,6 @@ template std::unique_ptr<MinibatchFeed<float>> make_feed(const RunSet<float>&, c
 template std::unique_ptr<MinibatchFeed<double>> make_feed(const RunSet<double>&, const FeedOptions&);
 template RunData<float> load_run_data(const Config&, const LoadOptions&);
 template RunData<double> load_run_data(const Config&, const LoadOptions&);
-template void check_in_memory(const Dataset<float>&, const std::string&);
-template void check_in_memory(const Dataset<double>&, const std::string&);
 template RunData<float> prepare_run_data(const Config&, Dataset<float>, std::optional<RunSet<float>>,
                                          std::optional<RunSet<float>>);
 template RunData<double> prepare_run_data(const Config&, Dataset<double>, std::optional<RunSet<double>>,

@@ -43,9 +43,6 @@ struct RunData {
 /// train.threads, or all cores allowed to the process.
 std::size_t thread_count(const Config& config);
 
-/// Where a key's value came from, for the start of a message: "c.ini:7: data.train", or the key alone.
-std::string key_place(const Config& config, const std::string& key);
-
 /// How a run's minibatches are handed out, from the first epoch on and without end. `all_cores`: the steps have a
 /// thread of `arena` on every core.
 FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena);
@@ -68,12 +65,6 @@ std::uint64_t count_training_rows(const Config& config, std::optional<std::uint6
 /// The minibatches of the training rows, from a step of an epoch on.
 template <class T>
 std::unique_ptr<MinibatchFeed<T>> make_feed(const RunSet<T>& training, const FeedOptions& options);
-
-/// What reading a file would have found: DataError where data in memory have no rows or columns, x and y (or
-/// source_rows, or weights) of different lengths, NaN or Inf, or a weight that is none. `what` is what messages call
-/// them.
-template <class T>
-void check_in_memory(const Dataset<T>& data, const std::string& what);
 
 /// The same as load_run_data() for training rows already in memory, moved in: hold-out, checks, standardization.
 template <class T>

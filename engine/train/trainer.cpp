@@ -12,6 +12,7 @@
 #include "engine/train/checkpoint_writer.hpp"
 #include "engine/train/evaluator.hpp"
 #include "engine/train/initial_state.hpp"
+#include "engine/train/run_checks.hpp"
 #include "engine/train/run_folder.hpp"
 #include "engine/train/training_run.hpp"
 #include "gradloom/errors.hpp"
