@@ -218,6 +218,9 @@ Option metrics_option(OptionFacts facts);
 /// What early-stopping.monitor looks at.
 Option monitor_option(OptionFacts facts);
 
+/// `none`, or `FOLD/FOLDS [stratified]`.
+Option fold_option(OptionFacts facts);
+
 /// `none`, `balanced`, or numbers separated by commas.
 Option class_weights_option(OptionFacts facts);
 

@@ -43,6 +43,10 @@ void add_data(Rows& rows) {
                               GRADLOOM_MEMBER(data.test)));
   rows.push_back(real_option({"data.valid-fraction", "Share of the training rows that is held out for validation."},
                              kFraction, GRADLOOM_MEMBER(data.valid_fraction)));
+  rows.push_back(fold_option(
+      {"data.fold",
+       "The part of the training rows that is held out as the test rows: by a keyed hash of the row, or stratified, so "
+       "that each fold has its share of every class. `gradloom cross-validate` sets it to each fold in turn."}));
   rows.push_back(text_option({"data.features", "Name of the HDF5 data set of features."}, "a name",
                              GRADLOOM_MEMBER(data.features)));
   rows.push_back(

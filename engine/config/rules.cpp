@@ -174,6 +174,18 @@ void check_metrics(const Config& config) {
   if (monitor.of == Monitor::Of::kValidMetric) require("early-stopping.monitor", monitor.metric);
 }
 
+void check_fold(const Config& config) {
+  const auto& fold = config.data.fold;
+  if (!fold) return;
+  if (!config.data.test.empty())
+    refuse(config, "data.fold", "data.test names test rows already; set one of the two to none");
+  if (fold->stratified && class_count(config.train.loss, config.model.layers.back().units) == 0)
+    refuse(config, "data.fold",
+           fmt::format("stratified folds need rows of one class each: categorical-cross-entropy, or "
+                       "binary-cross-entropy with one output, not {} with {}",
+                       to_string(config.train.loss), config.model.layers.back().units));
+}
+
 void check_validation(const Config& config) {
   const auto& [patience, min_delta, monitor] = config.early_stopping;
   if (config.data.valid_fraction > 0 && !config.data.valid.empty())
@@ -200,6 +212,7 @@ void validate(const Config& config) {
   check_optimizer(config);
   check_schedule(config);
   check_rollback(config);
+  check_fold(config);
   check_validation(config);
   check_restore_best(config);
   check_metrics(config);

@@ -169,6 +169,10 @@ std::string functions_of(const LayerSpec& layer) {
   return layer.norm_place == NormPlace::kBeforeActivation ? norm + " " + activation : activation + " " + norm;
 }
 
+std::string to_string(const Fold& fold) {
+  return std::to_string(fold.number) + "/" + std::to_string(fold.count) + (fold.stratified ? " stratified" : "");
+}
+
 template <class Enum>
 std::optional<Enum> from_string(std::string_view name) {
   for (const auto& [key, known] : Names<Enum>::kTable)

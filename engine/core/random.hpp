@@ -16,7 +16,9 @@ enum class RandomUse : std::uint32_t {
   kDropout = 7,
   kBlockShuffle = 8,
   kWindowShuffle = 9,
-  kRepack = 10
+  kRepack = 10,
+  kFold = 11,
+  kStratifiedFold = 12
 };
 
 /// Counter-based random numbers: a pure function of (seed, use, stream, counter), the same on every machine and for

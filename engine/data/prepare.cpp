@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/core/random.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -19,17 +18,19 @@ void copy_row(const Dataset<T>& from, std::size_t row, Dataset<T>& to, std::size
   to.source_rows[to_row] = from.source_row(row);
 }
 
+// A copy of these rows.
 template <class T>
-Dataset<T> empty_like(const Dataset<T>& data, std::size_t rows) {
-  Dataset<T> other;
-  other.x = Matrix<T>(rows, data.features());
-  if (data.outputs() != 0) other.y = Matrix<T>(rows, data.outputs());
-  if (!data.weights.empty()) other.weights.resize(rows);
-  other.feature_names = data.feature_names;
-  other.class_names = data.class_names;
-  other.source_rows.resize(rows);
-  other.name = data.name + " (held out)";
-  return other;
+Dataset<T> rows_of(const Dataset<T>& data, const std::vector<std::size_t>& rows, std::string name) {
+  Dataset<T> part;
+  part.x = Matrix<T>(rows.size(), data.features());
+  if (data.outputs() != 0) part.y = Matrix<T>(rows.size(), data.outputs());
+  if (!data.weights.empty()) part.weights.resize(rows.size());
+  part.feature_names = data.feature_names;
+  part.class_names = data.class_names;
+  part.source_rows.resize(rows.size());
+  part.name = std::move(name);
+  for (std::size_t i = 0; i < rows.size(); ++i) copy_row(data, rows[i], part, i);
+  return part;
 }
 
 // Keeps these rows (ascending), in place.
@@ -96,24 +97,21 @@ void require_columns(std::size_t found, std::size_t fitted, std::string_view sid
 
 }  // namespace
 
-bool is_held_out(std::uint64_t seed, double fraction, std::uint64_t row) {
-  return CounterRandom(seed, RandomUse::kHoldOut).uniform(row) < fraction;
-}
-
 template <class T>
-std::pair<Dataset<T>, Dataset<T>> hold_out(Dataset<T> all, double fraction, std::uint64_t seed) {
-  std::vector<std::size_t> kept, held;
-  for (std::size_t row = 0; row < all.rows(); ++row)
-    (is_held_out(seed, fraction, all.source_row(row)) ? held : kept).push_back(row);
-  if (kept.empty() || held.empty())
-    throw DataError(
-        fmt::format("{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a "
-                    "file of its own with data.valid",
-                    all.name, fraction, all.rows(), kept.empty() ? "to train on" : "to validate on"));
-  Dataset<T> held_out = empty_like(all, held.size());
-  for (std::size_t i = 0; i < held.size(); ++i) copy_row(all, held[i], held_out, i);
-  keep_rows(all, kept);
-  return {std::move(all), std::move(held_out)};
+SplitRows<T> split_rows(Dataset<T> all, const RowSplit& split) {
+  if (!split.holds_out()) return {std::move(all), std::nullopt, std::nullopt};
+  std::vector<std::size_t> training, validation, test;
+  for (std::size_t row = 0; row < all.rows(); ++row) {
+    const RowUse use = split.use_of(all.source_row(row));
+    (use == RowUse::kTraining ? training : use == RowUse::kValidation ? validation : test).push_back(row);
+  }
+  split.require_all_uses(all.name, {training.size(), validation.size(), test.size()});
+  SplitRows<T> parts;
+  if (split.validates()) parts.validation = rows_of(all, validation, split.name_of(all.name, RowUse::kValidation));
+  if (split.tests()) parts.test = rows_of(all, test, split.name_of(all.name, RowUse::kTest));
+  keep_rows(all, training);
+  parts.training = std::move(all);
+  return parts;
 }
 
 void check_target_columns(std::size_t columns, const std::string& name, Loss loss, std::size_t outputs) {
@@ -194,7 +192,7 @@ void restore_targets(const Standardization& s, MatrixView<T> y) {
 
 // NOLINTBEGIN(bugprone-macro-parentheses): a type's name takes none
 #define GRADLOOM_INSTANTIATE(T)                                                                             \
-  template std::pair<Dataset<T>, Dataset<T>> hold_out<T>(Dataset<T>, double, std::uint64_t);                \
+  template SplitRows<T> split_rows<T>(Dataset<T>, const RowSplit&);                                         \
   template void check_targets<T>(const Dataset<T>&, Loss, std::size_t);                                     \
   template void check_labels<T>(MatrixView<const T>, const std::string&, std::uint64_t, Loss, std::size_t); \
   template void count_classes<T>(MatrixView<const T>, std::span<std::uint64_t>);                            \

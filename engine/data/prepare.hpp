@@ -1,24 +1,28 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "engine/data/row_split.hpp"
 #include "engine/data/statistics.hpp"
 #include "gradloom/config.hpp"
 #include "gradloom/dataset.hpp"
 
 namespace gradloom {
 
-/// True where row `row` of the training source is held out for validation: a keyed hash of (seed, row) below
-/// `fraction`.
-bool is_held_out(std::uint64_t seed, double fraction, std::uint64_t row);
-
-/// Splits off the held-out rows: {training rows, held-out rows}, both in source order, source_rows filled. The first
-/// is compacted in place. DataError where either part would be empty.
+/// The rows of each use, in source order, source_rows filled; nothing where the split has no such use.
 template <class T>
-std::pair<Dataset<T>, Dataset<T>> hold_out(Dataset<T> all, double fraction, std::uint64_t seed);
+struct SplitRows {
+  Dataset<T> training;
+  std::optional<Dataset<T>> validation, test;
+};
+
+/// Splits off the rows that do not train; the others are compacted in place. DataError where a use of the split would
+/// be left without rows.
+template <class T>
+SplitRows<T> split_rows(Dataset<T> all, const RowSplit& split);
 
 /// DataError unless every one of `y`'s labels is what the loss takes: class indices below `outputs`, or 0 and 1. They
 /// are rows of `name` from `first_row` on.

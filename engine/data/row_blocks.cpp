@@ -1,8 +1,7 @@
 #include "engine/data/row_blocks.hpp"
 
 #include <algorithm>
-
-#include "engine/data/prepare.hpp"
+#include <utility>
 
 namespace gradloom {
 
@@ -31,8 +30,8 @@ std::uint64_t RowBlocks::block_of(std::uint64_t row) const {
   return start.block + (row - start.row) / block_rows_;
 }
 
-KeptRows::KeptRows(const RowBlocks& blocks, std::uint64_t seed, double fraction, bool held_out)
-    : blocks_(blocks), seed_(seed), fraction_(fraction), held_out_(held_out), before_{0} {
+KeptRows::KeptRows(const RowBlocks& blocks, RowSplit split, RowUse use)
+    : blocks_(blocks), split_(std::move(split)), use_(use), before_{0} {
   before_.reserve(blocks.count() + 1);
   for (std::uint64_t b = 0; b < blocks.count(); ++b) {
     const RowBlock block = blocks[b];
@@ -42,9 +41,7 @@ KeptRows::KeptRows(const RowBlocks& blocks, std::uint64_t seed, double fraction,
   }
 }
 
-bool KeptRows::keeps(std::uint64_t row) const {
-  return fraction_ == 0 || is_held_out(seed_, fraction_, row) == held_out_;
-}
+bool KeptRows::keeps(std::uint64_t row) const { return split_.use_of(row) == use_; }
 
 std::uint64_t KeptRows::before(std::uint64_t b) const { return all() ? blocks_[b].row : before_[b]; }
 

@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "engine/data/row_split.hpp"
+
 namespace gradloom {
 
 /// Consecutive rows of one file.
@@ -38,13 +40,13 @@ class RowBlocks {
   std::vector<Start> starts_;  ///< [file], and the end
 };
 
-/// Which rows of a source are used: all, those that are not held out, or those that are. Constant after construction.
+/// The rows of a source that have a certain use. Constant after construction.
 class KeptRows {
  public:
   /// All of them.
   explicit KeptRows(const RowBlocks& blocks) : blocks_(blocks) {}
-  /// Those of which is_held_out(seed, fraction, row) is `held_out`. Looks at every row once.
-  KeptRows(const RowBlocks& blocks, std::uint64_t seed, double fraction, bool held_out);
+  /// Those that the split gives this use. Looks at every row once.
+  KeptRows(const RowBlocks& blocks, RowSplit split, RowUse use);
 
   [[nodiscard]] bool all() const { return before_.empty(); }
   [[nodiscard]] bool keeps(std::uint64_t row) const;
@@ -57,9 +59,8 @@ class KeptRows {
 
  private:
   RowBlocks blocks_;
-  std::uint64_t seed_ = 0;
-  double fraction_ = 0;
-  bool held_out_ = false;
+  RowSplit split_;
+  RowUse use_ = RowUse::kTraining;
   std::vector<std::uint64_t> before_;  ///< [block], and the end; empty where all rows are kept
 };
 

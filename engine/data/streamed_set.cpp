@@ -144,9 +144,9 @@ std::uint64_t StreamedSet<T>::piece_rows(std::uint64_t block_rows) const {
 }
 
 template <class T>
-void StreamedSet<T>::keep_held_out_rows(std::uint64_t seed, double fraction) {
-  kept_ = KeptRows(blocks_, seed, fraction, true);
-  name_ += " (held out)";
+void StreamedSet<T>::keep_rows(const RowSplit& split, RowUse use) {
+  kept_ = KeptRows(blocks_, split, use);
+  name_ = split.name_of(name_, use);
 }
 
 template <class T>

@@ -49,9 +49,8 @@ class StreamedSet {
   [[nodiscard]] const std::vector<std::string>& feature_names() const { return feature_names_; }
   [[nodiscard]] const std::vector<std::string>& class_names() const { return class_names_; }
 
-  /// From here on the set is what data.valid-fraction leaves to train on, or what it holds out.
-  void keep_training_rows(std::uint64_t seed, double fraction) { kept_ = KeptRows(blocks_, seed, fraction, false); }
-  void keep_held_out_rows(std::uint64_t seed, double fraction);
+  /// From here on the set is the rows that have this use.
+  void keep_rows(const RowSplit& split, RowUse use);
   /// From here on read() standardizes.
   void set_standardization(const Standardization& standardization) { standardization_ = standardization; }
 

@@ -89,10 +89,14 @@ void finish(const Config& config, RunData<T>& run) {
 template <class T>
 struct Wanted {
   DataSource source;
-  std::uint64_t bytes = 0;
+  std::uint64_t rows = 0, bytes = 0;
 
   Wanted(const Config& config, const std::string& key, const std::string& files)
-      : source(source_of(config, key, files)), bytes(bytes_in_memory(source_shape(source), sizeof(T))) {}
+      : source(source_of(config, key, files)) {
+    const SourceShape shape = source_shape(source);
+    rows = shape.rows;
+    bytes = bytes_in_memory(shape, sizeof(T));
+  }
 };
 
 template <class T>
@@ -143,25 +147,67 @@ Dataset<T> read_rows(const StreamedSet<T>& set) {
   return data;
 }
 
-// Of `rows` rows, `held_out` are for validation.
-void require_both_parts(const std::string& name, double fraction, std::uint64_t rows, std::uint64_t held_out) {
-  if (held_out > 0 && held_out < rows) return;
-  throw DataError(fmt::format(
-      "{}: data.valid-fraction = {} of {} rows leaves none {}; use another fraction, or a file of its own with "
-      "data.valid",
-      name, fraction, rows, held_out == 0 ? "to validate on" : "to train on"));
+RowSplit split_by(const Config& config, std::shared_ptr<const FoldTable> folds) {
+  return {config.train.seed, config.data.valid_fraction, config.data.fold, std::move(folds)};
 }
 
-// The rows that data.valid-fraction holds out of a training set that is streamed.
+bool needs_labels(const Config& config) { return config.data.fold && config.data.fold->stratified; }
+
+FoldDealer fold_dealer(const Config& config) {
+  return {config.train.seed, config.data.fold->count, class_count(config.train.loss, config.model.layers.back().units)};
+}
+
+// Deals rows to folds in the order in which they come.
 template <class T>
-RunSet<T> open_held_out(const Config& config, const DataSource& source, std::uint64_t memory,
-                        const TargetRules& rules) {
-  auto set = std::make_unique<StreamedSet<T>>(source, StreamOptions{.memory = memory, .rules = rules});
-  set->keep_held_out_rows(config.train.seed, config.data.valid_fraction);
+void deal_rows(MatrixView<const T> y, FoldDealer& dealer, FoldTable& folds) {
+  for (std::size_t r = 0; r < y.rows; ++r) folds.push_back(dealer.deal(static_cast<std::size_t>(y(r, 0))));
+}
+
+// By labels that were checked.
+template <class T>
+RowSplit split_of(const Config& config, const Dataset<T>& data) {
+  if (!needs_labels(config)) return split_by(config, nullptr);
+  FoldTable folds;
+  folds.reserve(data.rows());
+  FoldDealer dealer = fold_dealer(config);
+  deal_rows<T>(data.y.view(), dealer, folds);
+  return split_by(config, std::make_shared<FoldTable>(std::move(folds)));
+}
+
+// The same by one pass over a source that is streamed.
+template <class T>
+RowSplit split_of(const Config& config, const DataSource& source, std::uint64_t memory) {
+  if (!needs_labels(config)) return split_by(config, nullptr);
+  const StreamedSet<T> set(source, StreamOptions{.memory = memory, .rules = target_rules(config)});
+  if (set.shape().rows > memory)
+    throw DataError(
+        fmt::format("{}: stratified folds of {} rows take as many bytes, and data.memory leaves {} for them; raise it, "
+                    "or leave out "
+                    "that they be stratified: folds of so many rows are alike",
+                    set.name(), set.shape().rows, memory));
+  FoldTable folds;
+  folds.reserve(set.shape().rows);
+  FoldDealer dealer = fold_dealer(config);
+  set.for_each_piece_of_all(set.piece_rows(1), [&](std::uint64_t, MatrixView<T>, MatrixView<T> y, const double*) {
+    deal_rows<T>(y, dealer, folds);
+  });
+  return split_by(config, std::make_shared<FoldTable>(std::move(folds)));
+}
+
+RowCounts count_uses(const RowSplit& split, std::uint64_t rows) {
+  RowCounts counts;
+  for (std::uint64_t row = 0; row < rows; ++row) counts.count(split.use_of(row));
+  return counts;
+}
+
+// Rows of the training set that are held out, where that is streamed.
+template <class T>
+RunSet<T> open_held_out(const DataSource& source, const RowSplit& split, RowUse use, const StreamOptions& options) {
+  auto set = std::make_unique<StreamedSet<T>>(source, options);
+  set->keep_rows(split, use);
   const SourceShape& shape = set->shape();
-  const std::uint64_t rows = set->kept().count();
-  require_both_parts(source_name(source), config.data.valid_fraction, shape.rows, rows);
-  if (bytes_in_memory({rows, shape.features, shape.outputs, shape.weighted}, sizeof(T)) <= memory)
+  if (bytes_in_memory({set->kept().count(), shape.features, shape.outputs, shape.weighted}, sizeof(T)) <=
+      options.memory.bytes)
     return read_rows(*set);
   return RunSet<T>(std::move(set));
 }
@@ -212,18 +258,23 @@ RunData<T> load_streamed(const Config& config, const Wanted<T>& training, std::o
   RunData<T> run;
   run.validation = std::move(validation);
   run.test = std::move(test);
-  if (config.data.valid_fraction > 0) {
-    const std::uint64_t share = memory / kJudgedShare;
-    run.validation = open_held_out<T>(config, training.source, share, rules);
+  const std::uint64_t share = memory / kJudgedShare;
+  const RowSplit split = split_of<T>(config, training.source, share);
+  if (needs_labels(config)) memory -= share;
+  if (split.holds_out()) split.require_all_uses(source_name(training.source), count_uses(split, training.rows));
+  const auto hold_out = [&](RowUse use) {
     memory -= share;
-  }
+    return open_held_out<T>(training.source, split, use, {.memory = share, .rules = rules});
+  };
+  if (split.validates()) run.validation = hold_out(RowUse::kValidation);
+  if (split.tests()) run.test = hold_out(RowUse::kTest);
   run.training = RunSet<T>(
       std::make_unique<StreamedSet<T>>(training.source, StreamOptions{memory, rules, true, options.begun_with}));
   StreamedSet<T>& stream = run.training.stream();
   require_memory_for_network<T>(config, run.layout(config), run.training.rows());
   if (std::string remark = streaming_remark<T>(config, stream, training.bytes); !remark.empty() && !options.begun_with)
     run.remarks.push_back(std::move(remark));
-  if (config.data.valid_fraction > 0) stream.keep_training_rows(config.train.seed, config.data.valid_fraction);
+  if (split.holds_out()) stream.keep_rows(split, RowUse::kTraining);
   if (config.data.standardize != Standardize::kNone || classes_to_count(config) != 0)
     take_statistics(config, training.source, options.statistics_file, run);
   finish(config, run);
@@ -239,15 +290,11 @@ RunData<T> prepare_run_data(const Config& config, Dataset<T> training, std::opti
   RunData<T> run;
   const std::size_t outputs = config.model.layers.back().units;
   check_targets(training, config.train.loss, outputs);
-  if (config.data.valid_fraction > 0) {
-    auto [kept, held_out] = hold_out(std::move(training), config.data.valid_fraction, config.train.seed);
-    run.training = std::move(kept);
-    run.validation = std::move(held_out);
-  } else {
-    run.training = std::move(training);
-    run.validation = std::move(validation);
-  }
-  run.test = std::move(test);
+  const RowSplit split = split_of(config, training);
+  SplitRows<T> parts = split_rows(std::move(training), split);
+  run.training = std::move(parts.training);
+  run.validation = parts.validation ? std::move(parts.validation) : std::move(validation);
+  run.test = parts.test ? std::move(parts.test) : std::move(test);
   if (config.data.standardize != Standardize::kNone) {
     Arena arena(thread_count(config));
     run.standardization = fit_standardization(run.training.memory(), config.data.standardize, &arena);
@@ -291,18 +338,32 @@ RunData<T> load_run_data(const Config& config, const LoadOptions& options) {
 }
 
 std::uint64_t count_training_rows(const Config& config, std::optional<std::uint64_t> rows) {
+  if (rows && needs_labels(config))
+    throw ConfigError(fmt::format(
+        "{} = {}: how many rows train hangs on their labels, so the data must be read; leave out the number of rows",
+        key_place(config, "data.fold"), to_string(*config.data.fold)));
   std::string name = config.data.train;
+  RowSplit split = split_by(config, nullptr);
   if (!rows) {
     const DataSource source = source_of(config, "data.train", config.data.train);
     rows = source_shape(source).rows;
     name = source_name(source);
+    split = split_of<float>(config, source, memory_limit(config) / kJudgedShare);
   }
-  const double fraction = config.data.valid_fraction;
-  if (fraction == 0) return *rows;
-  std::uint64_t held_out = 0;
-  for (std::uint64_t row = 0; row < *rows; ++row) held_out += is_held_out(config.train.seed, fraction, row) ? 1 : 0;
-  require_both_parts(name, fraction, *rows, held_out);
-  return *rows - held_out;
+  if (!split.holds_out()) return *rows;
+  const RowCounts counts = count_uses(split, *rows);
+  split.require_all_uses(name, counts);
+  return counts.training;
+}
+
+void require_rows_in_all_folds(const Config& config) {
+  const DataSource source = source_of(config, "data.train", config.data.train);
+  const std::uint64_t rows = source_shape(source).rows;
+  const RowSplit split = split_of<float>(config, source, memory_limit(config) / kJudgedShare);
+  for (std::uint64_t number = 1; number <= config.data.fold->count; ++number) {
+    const RowSplit of_fold = split.of_fold(number);
+    of_fold.require_all_uses(source_name(source), count_uses(of_fold, rows));
+  }
 }
 
 template <class T>

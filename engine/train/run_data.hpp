@@ -58,9 +58,14 @@ struct LoadOptions {
 template <class T>
 RunData<T> load_run_data(const Config& config, const LoadOptions& options = {});
 
-/// Rows that load_run_data() would train on, by the files' headers and the hold-out alone; no row is read. Of a set of
-/// `rows` rows where they are given: then no file is looked at. Throws what load_run_data() would find up to there.
+/// Rows that load_run_data() would train on, by the files' headers and what is held out; rows are read for a stratified
+/// fold alone. Of a set of `rows` rows where they are given: then no file is looked at; ConfigError for a stratified
+/// fold. Throws what load_run_data() would find up to there.
 std::uint64_t count_training_rows(const Config& config, std::optional<std::uint64_t> rows = std::nullopt);
+
+/// DataError where a fold of as many as data.fold says would leave a run nothing to test, train or validate on. Rows
+/// are read for stratified folds alone.
+void require_rows_in_all_folds(const Config& config);
 
 /// The minibatches of the training rows, from a step of an epoch on.
 template <class T>

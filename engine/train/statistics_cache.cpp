@@ -59,6 +59,7 @@ Json description(const Config& config, const DataSource& source) {
           {"classes", classes_to_count(config)},
           {"precision", to_string(config.model.precision)},
           {"valid-fraction", config.data.valid_fraction},
+          {"fold", config.data.fold ? to_string(*config.data.fold) : "none"},
           {"seed", config.train.seed}};
 }
 

@@ -35,6 +35,7 @@ struct Config {
     std::string valid;
     std::string test;
     double valid_fraction = 0;  ///< of the rows of `train`, in [0, 1)
+    std::optional<Fold> fold;   ///< of the rows of `train`, in place of `test`
     std::string features = "x";
     std::string targets = "y";
     std::string weights;  ///< of the rows; empty: all count alike

@@ -117,4 +117,15 @@ constexpr std::size_t class_count(Loss loss, std::size_t outputs) {
   return loss == Loss::kBinaryCrossEntropy && outputs == 1 ? 2 : 0;
 }
 
+/// A part of the training rows that is held out as test rows.
+struct Fold {
+  std::uint64_t number = 1;  ///< from 1
+  std::uint64_t count = 2;   ///< of all folds
+  bool stratified = false;   ///< each fold has its share of every class
+  friend bool operator==(const Fold&, const Fold&) = default;
+};
+
+/// "2/5", "2/5 stratified": as data.fold has it.
+std::string to_string(const Fold& fold);
+
 }  // namespace gradloom

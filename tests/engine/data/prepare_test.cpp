@@ -38,52 +38,62 @@ Dataset<double> labelled(const std::vector<double>& labels) {
   return data;
 }
 
-TEST_CASE("Held-out rows are a function of seed and row, near the fraction", "[prepare]") {
-  constexpr std::size_t kRows = 20000;
-  std::size_t held = 0, other_seed = 0;
-  for (std::uint64_t row = 0; row < kRows; ++row) {
-    held += is_held_out(1, 0.2, row);
-    other_seed += is_held_out(1, 0.2, row) && is_held_out(2, 0.2, row);
-    if (is_held_out(1, 0.1, row)) CHECK(is_held_out(1, 0.2, row));  // a larger fraction adds rows
-  }
-  // Five standard deviations of a binomial count: sqrt(20000 * 0.2 * 0.8) = 57, sqrt(20000 * 0.04 * 0.96) = 28.
-  CHECK(std::abs(static_cast<double>(held) - 4000) < 5 * 57);
-  CHECK(std::abs(static_cast<double>(other_seed) - 800) < 5 * 28);
-  CHECK_FALSE(is_held_out(1, 0, 3));
-}
-
-TEST_CASE("hold_out splits every row to one side, in source order", "[prepare]") {
+TEST_CASE("split_rows gives every row to one part, in source order", "[prepare]") {
   const bool with_targets = GENERATE(true, false);
   Dataset<float> all = counted(1000, with_targets);
   all.feature_names = {"a", "b"};
-  const auto [kept, held] = hold_out(std::move(all), 0.3, 7);
-  CHECK(kept.rows() + held.rows() == 1000);
-  CHECK(held.feature_names == std::vector<std::string>{"a", "b"});
-  CHECK(held.outputs() == (with_targets ? 1U : 0U));
-  for (const auto* part : {&kept, &held}) {
-    CHECK(std::is_sorted(part->source_rows.begin(), part->source_rows.end()));
-    for (std::size_t r = 0; r < part->rows(); ++r) {
-      const auto source_row = static_cast<float>(part->source_row(r));
-      REQUIRE(is_held_out(7, 0.3, part->source_row(r)) == (part == &held));
-      REQUIRE(part->x(r, 0) == source_row);
-      REQUIRE(part->x(r, 1) == source_row + 0.5F);
-      if (with_targets) REQUIRE(part->y(r, 0) == -source_row);
-      REQUIRE(part->weights[r] == static_cast<double>(source_row) / 2);
+  const RowSplit split(7, 0.3, Fold{2, 4});
+  const SplitRows<float> parts = split_rows(std::move(all), split);
+  CHECK(parts.training.rows() + parts.validation->rows() + parts.test->rows() == 1000);
+  CHECK(parts.training.name == "train.h5");
+  CHECK(parts.validation->name == "train.h5 (held out)");
+  CHECK(parts.test->name == "train.h5 (fold 2/4)");
+  const auto check_part = [&](const Dataset<float>& part, RowUse use) {
+    CHECK(part.feature_names == std::vector<std::string>{"a", "b"});
+    CHECK(part.outputs() == (with_targets ? 1U : 0U));
+    CHECK(std::is_sorted(part.source_rows.begin(), part.source_rows.end()));
+    for (std::size_t r = 0; r < part.rows(); ++r) {
+      const auto source_row = static_cast<float>(part.source_row(r));
+      REQUIRE(split.use_of(part.source_row(r)) == use);
+      REQUIRE(part.x(r, 0) == source_row);
+      REQUIRE(part.x(r, 1) == source_row + 0.5F);
+      if (with_targets) REQUIRE(part.y(r, 0) == -source_row);
+      REQUIRE(part.weights[r] == static_cast<double>(source_row) / 2);
     }
-  }
+  };
+  check_part(parts.training, RowUse::kTraining);
+  check_part(*parts.validation, RowUse::kValidation);
+  check_part(*parts.test, RowUse::kTest);
 }
 
-TEST_CASE("hold_out keeps the source rows of a part of a part", "[prepare]") {
-  const Dataset<float> half = hold_out(counted(200), 0.5, 1).first;
-  const auto [kept, held] = hold_out(half, 0.5, 2);
+TEST_CASE("split_rows makes no part that was not asked for", "[prepare]") {
+  const SplitRows<float> whole = split_rows(counted(10), RowSplit());
+  CHECK(whole.training.rows() == 10);
+  CHECK_FALSE(whole.validation);
+  CHECK_FALSE(whole.test);
+  CHECK_FALSE(split_rows(counted(100), RowSplit(1, 0.5)).test);
+  CHECK_FALSE(split_rows(counted(100), RowSplit(1, 0, Fold{1, 2})).validation);
+}
+
+TEST_CASE("split_rows keeps the source rows of a part of a part", "[prepare]") {
+  const Dataset<float> half = split_rows(counted(200), RowSplit(1, 0.5)).training;
+  const SplitRows<float> parts = split_rows(half, RowSplit(2, 0.5));
+  const Dataset<float>& held = *parts.validation;
   for (std::size_t r = 0; r < held.rows(); ++r) CHECK(held.x(r, 0) == static_cast<float>(held.source_row(r)));
-  CHECK(kept.rows() + held.rows() == half.rows());
+  CHECK(parts.training.rows() + held.rows() == half.rows());
 }
 
-TEST_CASE("hold_out refuses to leave a side empty", "[prepare]") {
-  CHECK_THAT(message_of<DataError>([] { hold_out(counted(10), 0, 1); }), has_text("leaves none to validate on"));
-  CHECK_THAT(message_of<DataError>([] { hold_out(counted(10), 1, 1); }), has_text("leaves none to train on"));
-  CHECK_THROWS_AS(hold_out(counted(1), 0.5, 1), DataError);
+TEST_CASE("split_rows refuses to leave a part empty", "[prepare]") {
+  const auto split = [](std::size_t rows, const RowSplit& by) {
+    return message_of<DataError>([&] { split_rows(counted(rows), by); });
+  };
+  CHECK_THAT(split(10, {1, 1e-9}), has_text("data.valid-fraction = 1e-09 of 10 rows leaves none to validate on"));
+  CHECK_THAT(split(10, {1, 1}), has_text("leaves none to train on"));
+  CHECK_THAT(split(1, {1, 0.5}), has_text("leaves none"));
+  CHECK_THAT(split(10, {1, 0, Fold{200, 255}}), has_text("data.fold = 200/255 of 10 rows leaves none to test on"));
+  const auto all_tested = std::make_shared<FoldTable>(10, std::uint8_t{1});
+  CHECK_THAT(split(10, {1, 0, Fold{2, 3, true}, all_tested}),
+             has_text("train.h5: data.fold = 2/3 stratified of 10 rows leaves none to train on; use fewer folds"));
 }
 
 TEST_CASE("Targets are as wide as the loss wants them", "[prepare]") {

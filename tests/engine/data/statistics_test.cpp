@@ -219,7 +219,7 @@ TEST_CASE("rows that are left out leave the same bits in memory and streamed", "
     masked.add_block(block, of_block, std::span<const std::uint8_t>(counts));
     compacted.add_block(block, std::as_const(kept).view());
   }
-  const Dataset<float> training = hold_out(std::move(all), kFraction, 9).first;
+  const Dataset<float> training = split_rows(std::move(all), RowSplit(9, kFraction)).training;
   REQUIRE(training.rows() < kRows);
   Arena arena(2);
   const Statistics in_memory = statistics_of(training.x.view(), std::span(training.source_rows), &arena);

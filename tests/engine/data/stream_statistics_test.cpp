@@ -43,8 +43,8 @@ TEST_CASE("a stream's statistics are those of the same rows in memory, bit by bi
       auto data = read_dataset<double>(source, 1 << 30);
       StreamedSet<double> set(source, {.memory = 64 << 20});
       if (held_out > 0) {
-        data = hold_out(std::move(data), held_out, 7).first;
-        set.keep_training_rows(7, held_out);
+        data = split_rows(std::move(data), RowSplit(7, held_out)).training;
+        set.keep_rows(RowSplit(7, held_out), RowUse::kTraining);
       }
       const Standardization expected = fit_standardization(data, Standardize::kBoth);
       const Standardization found = fit_standardization(statistics_of(set, Standardize::kBoth), "set");

@@ -97,7 +97,7 @@ TEST_CASE("a streamed set hands out each row once an epoch, whatever gathers it"
   if (GENERATE(false, true)) files.source.weights = "/w";
   StreamedSet<float> set(files.source, kOptions);
   for (const bool held_out : {false, true}) {
-    if (held_out) set.keep_training_rows(3, 0.3);
+    if (held_out) set.keep_rows(RowSplit(3, 0.3), RowUse::kTraining);
     std::vector<float> expected;
     for (std::size_t r = 0; r < files.rows; ++r)
       if (set.kept().keeps(r)) expected.push_back(static_cast<float>(r));
@@ -129,7 +129,7 @@ TEST_CASE("a streamed set hands out each row once an epoch, whatever gathers it"
 TEST_CASE("a streamed set goes on in the middle of an epoch with the same minibatches", "[data][threads]") {
   const Files files({300, 77});
   StreamedSet<float> set(files.source, kOptions);
-  set.keep_training_rows(1, 0.1);
+  set.keep_rows(RowSplit(1, 0.1), RowUse::kTraining);
   const auto whole = run(set, {13, Shuffle::kWindow, 5, 2, 0, 0, 3});
   const std::size_t steps = whole.size() / 3;
   for (const std::uint64_t from : {std::size_t{0}, std::size_t{1}, std::size_t{7}, steps - 1}) {

@@ -78,7 +78,7 @@ TEST_CASE("kept rows are those that are not held out, numbered in order", "[data
   const KeptRows all(blocks);
   CHECK(all.count() == 138);
   CHECK(all.source_row(77) == 77);
-  const KeptRows kept(blocks, 5, 0.25, false);
+  const KeptRows kept(blocks, RowSplit(5, 0.25), RowUse::kTraining);
   std::uint64_t number = 0;
   for (std::uint64_t b = 0; b < blocks.count(); ++b) {
     CHECK(kept.before(b) == number);
@@ -89,7 +89,7 @@ TEST_CASE("kept rows are those that are not held out, numbered in order", "[data
     CHECK(kept.in(b) == number - kept.before(b));
   }
   CHECK(kept.count() == number);
-  const KeptRows others(blocks, 5, 0.25, true);
+  const KeptRows others(blocks, RowSplit(5, 0.25), RowUse::kValidation);
   CHECK(others.count() == 138 - number);
   for (std::uint64_t i = 0; i < others.count(); ++i) CHECK(is_held_out(5, 0.25, others.source_row(i)));
 }
@@ -99,7 +99,8 @@ TEST_CASE("every epoch has each kept row once, and epochs differ", "[data]") {
   for (int i = 0; i < 300; ++i) {
     const Case c = random_case(random);
     const RowBlocks blocks(c.file_rows, c.block_rows);
-    const KeptRows kept = c.held_out > 0 ? KeptRows(blocks, i, c.held_out, false) : KeptRows(blocks);
+    const KeptRows kept =
+        c.held_out > 0 ? KeptRows(blocks, RowSplit(i, c.held_out), RowUse::kTraining) : KeptRows(blocks);
     if (kept.count() == 0) continue;
     std::vector<std::uint64_t> expected;
     for (std::uint64_t r = 0; r < blocks.rows(); ++r)
