@@ -23,10 +23,10 @@ void clear_and_end(int signal) {
 }  // namespace
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {train_command(),   evaluate_command(),      predict_command(),
-                                           import_command(),  generate_command(),      repack_command(),
-                                           inspect_command(), bench_command(),         verify_command(),
-                                           check_command(),   verify_resume_command(), schedule_command()};
+  static const std::vector<Command> all = {
+      train_command(),    cross_validate_command(), evaluate_command(), predict_command(), import_command(),
+      generate_command(), repack_command(),         inspect_command(),  bench_command(),   verify_command(),
+      check_command(),    verify_resume_command(),  schedule_command()};
   return all;
 }
 

@@ -15,6 +15,7 @@ struct Command {
 };
 
 Command train_command();
+Command cross_validate_command();
 Command evaluate_command();
 Command predict_command();
 Command import_command();

@@ -52,22 +52,13 @@ std::uint64_t memory_of(const EvaluationOptions& options) {
   return options.memory != 0 ? options.memory : memory_limit(Config{});
 }
 
-// All metrics that the model has, then those that its run was judged by with other parameters.
-std::vector<Metric> metrics_of(Loss loss, std::size_t outputs, const Config& config) {
-  std::vector<Metric> metrics = all_metrics(loss, outputs);
-  for (const Metric& metric : judged_by(config))
-    if (why_absent(metric, loss, outputs).empty() && std::find(metrics.begin(), metrics.end(), metric) == metrics.end())
-      metrics.push_back(metric);
-  return metrics;
-}
-
 template <class T>
 MetricPlan plan_for(const State<T>& model, const std::string& checkpoint, const EvaluationOptions& options) {
   const Loss loss = model.objective.loss;
   const std::size_t outputs = model.network.layout().outputs();
   const std::uint64_t score_bytes = memory_of(options) / kScoreShare;
   if (!options.metrics)
-    return {metrics_of(loss, outputs, config_of(model.config, checkpoint)), is_classification(loss), score_bytes};
+    return {every_metric(loss, outputs, config_of(model.config, checkpoint)), is_classification(loss), score_bytes};
   for (const Metric& metric : *options.metrics)
     if (const std::string reason = why_absent(metric, loss, outputs); !reason.empty())
       throw ConfigError(

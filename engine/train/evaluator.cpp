@@ -222,6 +222,14 @@ std::optional<double> Metrics::value(std::string_view name) const {
 
 MetricPlan plan_metrics(const Config& config) { return {judged_by(config), false, memory_limit(config) / kScoreShare}; }
 
+std::vector<Metric> every_metric(Loss loss, std::size_t outputs, const Config& config) {
+  std::vector<Metric> metrics = all_metrics(loss, outputs);
+  for (const Metric& metric : judged_by(config))
+    if (why_absent(metric, loss, outputs).empty() && std::find(metrics.begin(), metrics.end(), metric) == metrics.end())
+      metrics.push_back(metric);
+  return metrics;
+}
+
 template <class T>
 Metrics evaluate_rows(const Network<T>& network, const T* parameters, const Objective& objective,
                       const Standardization& standardization, const Dataset<T>& data, Arena& arena,

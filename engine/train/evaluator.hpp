@@ -45,6 +45,9 @@ struct MetricPlan {
 /// What a run judges its validation and test rows by.
 MetricPlan plan_metrics(const Config& config);
 
+/// All metrics that such a model has, then those that a run with this config is judged by with other parameters.
+std::vector<Metric> every_metric(Loss loss, std::size_t outputs, const Config& config);
+
 /// Loss and metrics of a network on standardized data (x and y both), blocks in parallel, their sums added in block
 /// order, those of labels in row order, in float64: the same bits for any arena. Rows count by their weights; DataError
 /// where all weigh 0. Errors are restored to the target's own units.

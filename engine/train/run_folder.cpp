@@ -12,10 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string folder_of(const Config& config) {
-  return config.run.dir.empty() ? fmt::format("runs/{}", config.name) : config.run.dir;
-}
-
 // A file that cannot be moved is found damaged again next time.
 void try_set_aside(const std::string& path, const char* prefix, TrainingObserver& observer) {
   try {
@@ -54,8 +50,12 @@ bool is_whole(const std::string& path, TrainingObserver& observer) {
 
 }  // namespace
 
+std::string run_dir_of(const Config& config) {
+  return config.run.dir.empty() ? fmt::format("runs/{}", config.name) : config.run.dir;
+}
+
 RunFolder::RunFolder(const Config& config, bool resume)
-    : path_(folder_of(config)), resume_(resume), checkpoints_(path_ + "/checkpoints") {
+    : path_(run_dir_of(config)), resume_(resume), checkpoints_(path_ + "/checkpoints") {
   std::error_code error;
   const fs::file_type type = fs::status(path_, error).type();
   if (type == fs::file_type::not_found) return;

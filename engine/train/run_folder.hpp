@@ -12,6 +12,9 @@
 
 namespace gradloom {
 
+/// run.dir, or its default.
+std::string run_dir_of(const Config& config);
+
 /// What a resumed run goes on from.
 struct ResumePoint {
   std::string path;

@@ -98,7 +98,7 @@ void tell_changed_curve(const Config& before, const Config& now, std::uint64_t t
 
 // The test set is judged with the parameters that a user would deploy: the best ones where there are any.
 template <class T>
-Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Config& config, const std::string& best,
+Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const MetricPlan& plan, const std::string& best,
                      Arena& arena) {
   const T* parameters = run.state().judged().data();
   std::optional<Checkpoint<T>> best_checkpoint;
@@ -106,8 +106,7 @@ Metrics test_metrics(const TrainingRun<T>& run, const RunData<T>& data, const Co
     best_checkpoint = read_checkpoint<T>(best);
     parameters = best_checkpoint->judged().data();
   }
-  return evaluate_set(run.network(), parameters, data.objective, data.standardization, *data.test, arena,
-                      plan_metrics(config));
+  return evaluate_set(run.network(), parameters, data.objective, data.standardization, *data.test, arena, plan);
 }
 
 template <class T>
@@ -138,14 +137,21 @@ void logged(const TrainingRun<T>& run, MetricsLog& log, const Work& work) {
   }
 }
 
+MetricPlan test_plan(const Config& config, bool every) {
+  MetricPlan plan = plan_metrics(config);
+  if (every) plan.metrics = every_metric(config.train.loss, config.model.layers.back().units, config);
+  return plan;
+}
+
 template <class T>
 void add_checkpoints_and_test(EndReport& end, const TrainingRun<T>& run, const RunData<T>& data, const Config& config,
-                              const CheckpointStore& checkpoints, Arena& arena) {
+                              bool every_metric, const CheckpointStore& checkpoints, Arena& arena) {
   end.last_checkpoint = checkpoints.path_of(run.progress().step);
   if (config.checkpoint.keep_best > 0 && !run.progress().best.empty() &&
       std::filesystem::exists(checkpoints.best_path()))
     end.best_checkpoint = checkpoints.best_path();
-  if (data.test && end.reason != "signal") end.test = test_metrics(run, data, config, end.best_checkpoint, arena);
+  if (data.test && end.reason != "signal")
+    end.test = test_metrics(run, data, test_plan(config, every_metric), end.best_checkpoint, arena);
 }
 
 template <class T>
@@ -189,7 +195,7 @@ EndReport train_in(RunFolder& folder, const Config& config, const TrainOptions& 
   EndReport end;
   logged(run, folder.metrics(), [&] {
     arena.run([&] { end = run.run(); });
-    add_checkpoints_and_test(end, run, data, config, folder.checkpoints(), arena);
+    add_checkpoints_and_test(end, run, data, config, options.every_metric, folder.checkpoints(), arena);
   });
   observers.on_end(end);
   folder.metrics().flush();
@@ -244,6 +250,7 @@ Config config_in_memory(const Config& given, Precision precision, bool with_vali
   config.data.train = "memory";
   config.data.valid = with_validation ? "memory" : "";
   config.data.test.clear();
+  config.data.fold.reset();
   config.model.precision = precision;
   config.checkpoint = {};
   config.train.restore_best = false;  // the best epoch's is what fit() returns

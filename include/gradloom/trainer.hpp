@@ -84,17 +84,18 @@ struct TrainOptions {
   /// Optional; must outlive the call. Each time that the value has changed, a checkpoint is written after the step
   /// under way, and training goes on.
   const std::atomic<int>* checkpoint_requests = nullptr;
+  bool every_metric = false;  ///< EndReport::test has all metrics that the model has
 };
 
 /// Trains as the config says, with run folder, checkpoints and metrics log. Throws ConfigError, DataError,
 /// CheckpointError, FileError or DivergenceError; whatever is thrown, finished checkpoints stand.
 EndReport train(const Config& config, const TrainOptions& options = {});
 
-/// Trains on data in memory, without any file. Keys under `run`, `data.train`, `data.valid`, `data.test` and
-/// `checkpoint`, and `train.restore-best`, are not used, and T decides the precision. Returns the model of the best
-/// epoch by `early-stopping.monitor`, and the last epoch's where there are no validation rows to judge by. The
-/// validation data are copied. ConfigError, DivergenceError; DataError also for what reading a file would have found:
-/// no rows, x and y of different lengths, NaN or Inf.
+/// Trains on data in memory, without any file. Keys under `run`, `data.train`, `data.valid`, `data.test`,
+/// `data.fold` and `checkpoint`, and `train.restore-best`, are not used, and T decides the precision. Returns the model
+/// of the best epoch by `early-stopping.monitor`, and the last epoch's where there are no validation rows to judge by.
+/// The validation data are copied. ConfigError, DivergenceError; DataError also for what reading a file would have
+/// found: no rows, x and y of different lengths, NaN or Inf.
 template <class T>
 Model<T> fit(const Config& config, Dataset<T> training, const Dataset<T>* validation = nullptr,
              TrainingObserver* observer = nullptr);
