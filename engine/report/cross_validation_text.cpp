@@ -24,7 +24,7 @@ Json result_json(const FoldResult& result) {
 std::string cross_validation_text(const CrossValidation& validation) {
   std::string text = fmt::format("{:<18} {:>12} {:>12} {:>12} {:>12}\n", fmt::format("{} folds", validation.folds),
                                  "mean", "deviation", "least", "most");
-  for (const Spread& of : spreads(validation))
+  for (const FoldSummary& of : summaries(validation))
     text += fmt::format("{:<18} {:>12.6g} {:>12.6g} {:>12.6g} {:>12.6g}\n", of.name, of.mean, of.deviation, of.least,
                         of.most);
   return text;
@@ -34,7 +34,7 @@ std::string cross_validation_json(const CrossValidation& validation) {
   Json json = {{"folds", validation.folds}, {"stratified", validation.stratified}, {"results", Json::array()}};
   for (const FoldResult& result : validation.results) json["results"].push_back(result_json(result));
   Json mean = Json::object(), deviation = Json::object();
-  for (const Spread& of : spreads(validation)) {
+  for (const FoldSummary& of : summaries(validation)) {
     mean[of.name] = of.mean;
     deviation[of.name] = of.deviation;
   }

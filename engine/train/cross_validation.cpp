@@ -57,17 +57,17 @@ std::vector<double> test_values(const Metrics& test) {
   return values;
 }
 
-Spread spread_of(std::string name, const std::vector<double>& values) {
-  Spread spread{std::move(name)};
-  for (const double value : values) spread.mean += value / static_cast<double>(values.size());
+FoldSummary summary_of(std::string name, const std::vector<double>& values) {
+  FoldSummary summary{std::move(name)};
+  for (const double value : values) summary.mean += value / static_cast<double>(values.size());
   double squares = 0;
-  for (const double value : values) squares += (value - spread.mean) * (value - spread.mean);
-  spread.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
+  for (const double value : values) squares += (value - summary.mean) * (value - summary.mean);
+  summary.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
   const auto [least, most] = std::ranges::minmax(values);
-  const bool defined = !std::isnan(spread.mean);
-  spread.least = defined ? least : spread.mean;
-  spread.most = defined ? most : spread.mean;
-  return spread;
+  const bool defined = !std::isnan(summary.mean);
+  summary.least = defined ? least : summary.mean;
+  summary.most = defined ? most : summary.mean;
+  return summary;
 }
 
 }  // namespace
@@ -93,7 +93,7 @@ CrossValidation cross_validate(const Config& config, const CrossValidationOption
   return validation;
 }
 
-std::vector<Spread> spreads(const CrossValidation& validation) {
+std::vector<FoldSummary> summaries(const CrossValidation& validation) {
   if (validation.results.size() < 2) return {};
   std::vector<std::string> names = {"loss"};
   for (const auto& [metric, value] : validation.results.front().end.test->values) names.push_back(to_string(metric));
@@ -102,8 +102,8 @@ std::vector<Spread> spreads(const CrossValidation& validation) {
     const std::vector<double> values = test_values(*result.end.test);
     for (std::size_t i = 0; i < values.size(); ++i) columns[i].push_back(values[i]);
   }
-  std::vector<Spread> all;
-  for (std::size_t i = 0; i < names.size(); ++i) all.push_back(spread_of(names[i], columns[i]));
+  std::vector<FoldSummary> all;
+  for (std::size_t i = 0; i < names.size(); ++i) all.push_back(summary_of(names[i], columns[i]));
   return all;
 }
 

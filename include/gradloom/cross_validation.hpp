@@ -40,7 +40,7 @@ struct CrossValidationOptions {
 CrossValidation cross_validate(const Config& config, const CrossValidationOptions& options);
 
 /// A number of each fold's test rows over the folds: the loss, or a metric.
-struct Spread {
+struct FoldSummary {
   std::string name;
   double mean = 0;
   double deviation = 0;  ///< standard deviation, Σ (value - mean)² / (folds - 1)
@@ -48,9 +48,9 @@ struct Spread {
 };
 
 /// The loss, then every metric. NaN throughout where it is not defined for one of the folds.
-std::vector<Spread> spreads(const CrossValidation& validation);
+std::vector<FoldSummary> summaries(const CrossValidation& validation);
 
-/// A table of the spreads, for a person.
+/// A table of the summaries, for a person.
 std::string cross_validation_text(const CrossValidation& validation);
 /// A JSON object, NaN as null: "folds", "stratified", "results" (of each fold "fold", "run_dir", "step", "epoch",
 /// "reason", "rows", "loss" and each metric by its name), "mean" and "deviation" (the loss, each metric).
