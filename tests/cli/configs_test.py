@@ -59,6 +59,18 @@ class ReadyConfigs(CliTest):
                          "--scale", 0.00392156862745098, "--split", "0.8,0,0.2", "--output", "data/digits.h5")
         self.assertGreaterEqual(self.train_and_score("digits", "data/digits.test.h5")["accuracy"], 0.95)
 
+    def test_building(self):
+        for part in ("train", "test"):
+            self.run_program("import", *self.real(f"building.{part}.csv"), "--target", "y0", "--target", "y1",
+                             "--target", "y2", "--output", f"data/building.{part}.h5")
+        self.assertGreaterEqual(self.train_and_score("building", "data/building.test.h5")["r2"], 0.75)
+
+    def test_higgs(self):
+        for part in ("train", "test"):
+            self.run_program("import", *self.real(f"higgs7000.{part}.tsv"), "--target", 0,
+                             "--output", f"data/higgs.{part}.h5")
+        self.assertGreaterEqual(self.train_and_score("higgs", "data/higgs.test.h5")["auc"], 0.7)
+
     def test_every_config_has_a_test(self):
         configs = {path.stem for path in (ROOT / "configs").glob("*.ini")}
         self.assertEqual({f"test_{name}" for name in configs} - set(dir(self)), set())
