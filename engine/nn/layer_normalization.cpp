@@ -19,8 +19,9 @@ LayerNormalization<T>::LayerNormalization(const LayerLayout& layer, std::size_t 
   row_mean_ = AlignedBuffer<T>(rows);
   row_rate_ = AlignedBuffer<T>(rows);
   if (shards == 0) return;
-  for (std::size_t s = 0; s < shards; ++s)
-    shards_.push_back({0, AlignedBuffer<double>(units_), AlignedBuffer<double>(units_)});
+  first_of_ = ShardSums(shards, units_);
+  second_of_ = ShardSums(shards, units_);
+  rows_of_.resize(shards);
   first_ = AlignedBuffer<double>(units_);
   second_ = AlignedBuffer<double>(units_);
   weight_gradient_ = AlignedBuffer<T>(units_);
@@ -32,25 +33,26 @@ LayerNormalization<T>::LayerNormalization(const LayerLayout& layer, std::size_t 
 
 template <class T>
 void LayerNormalization<T>::take_moments(std::size_t shard, MatrixView<const T> x) {
-  Shard& own = shards_[shard];
-  own.rows = x.rows;
-  if (x.rows > 0) kernels_.column_moments(x, own.first.data(), own.second.data());
+  rows_of_[shard] = x.rows;
+  if (x.rows > 0) kernels_.column_moments(x, first_of_.of(shard), second_of_.of(shard));
 }
 
 // Means and squares of shards that are put together: Chan, Golub and LeVeque 1979, equation 2.1.
 template <class T>
 void LayerNormalization<T>::join_moments(T* parameters) {
   rows_ = 0;
-  for (const Shard& shard : shards_) {
-    if (shard.rows == 0) continue;
-    const auto before = static_cast<double>(rows_), added = static_cast<double>(shard.rows);
+  for (std::size_t s = 0; s < rows_of_.size(); ++s) {
+    if (rows_of_[s] == 0) continue;
+    const double* const mean = first_of_.of(s);
+    const double* const squares = second_of_.of(s);
+    const auto before = static_cast<double>(rows_), added = static_cast<double>(rows_of_[s]);
     const double share = added / (before + added);
     for (std::size_t u = 0; u < units_; ++u) {
-      const double distance = rows_ == 0 ? 0 : shard.first[u] - first_[u];
-      first_[u] = rows_ == 0 ? shard.first[u] : first_[u] + distance * share;
-      second_[u] = (rows_ == 0 ? 0 : second_[u]) + shard.second[u] + distance * distance * before * share;
+      const double distance = rows_ == 0 ? 0 : mean[u] - first_[u];
+      first_[u] = rows_ == 0 ? mean[u] : first_[u] + distance * share;
+      second_[u] = (rows_ == 0 ? 0 : second_[u]) + squares[u] + distance * distance * before * share;
     }
-    rows_ += shard.rows;
+    rows_ += rows_of_[s];
   }
   const auto rows = static_cast<double>(rows_);
   T* const running_mean = parameters + running_mean_offset_;
@@ -95,27 +97,18 @@ void LayerNormalization<T>::normalize(const T* parameters, std::size_t first_row
 template <class T>
 void LayerNormalization<T>::take_gradient(std::size_t shard, std::size_t first_row, MatrixView<const T> x,
                                           MatrixView<const T> dy) {
-  Shard& own = shards_[shard];
-  own.rows = x.rows;
-  if (x.rows == 0) return;
+  double* const plain = first_of_.of(shard);
+  double* const by_normalized = second_of_.of(shard);
   if (batch_norm_)
-    kernels_.sum_column_gradients(dy, x, mean_.data(), own.first.data(), own.second.data());
+    kernels_.sum_column_gradients(dy, x, mean_.data(), plain, by_normalized);
   else
-    kernels_.sum_row_gradients(dy, x, row_mean_.data() + first_row, row_rate_.data() + first_row, own.first.data(),
-                               own.second.data());
+    kernels_.sum_row_gradients(dy, x, row_mean_.data() + first_row, row_rate_.data() + first_row, plain, by_normalized);
 }
 
 template <class T>
 void LayerNormalization<T>::join_gradient() {
-  std::fill_n(first_.data(), units_, 0.0);
-  std::fill_n(second_.data(), units_, 0.0);
-  for (const Shard& shard : shards_) {
-    if (shard.rows == 0) continue;
-    for (std::size_t u = 0; u < units_; ++u) {
-      first_[u] += shard.first[u];
-      second_[u] += shard.second[u];
-    }
-  }
+  first_of_.join(first_of_.shards(), first_.data());
+  second_of_.join(second_of_.shards(), second_.data());
   for (std::size_t u = 0; u < units_; ++u) bias_gradient_[u] = static_cast<T>(first_[u]);
   for (std::size_t u = 0; u < units_; ++u)  // a batch-norm's sums lack the factor that is the same for all rows
     weight_gradient_[u] = static_cast<T>(batch_norm_ ? second_[u] * rate_[u] : second_[u]);

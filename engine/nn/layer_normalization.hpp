@@ -6,6 +6,7 @@
 
 #include "engine/linalg/normalization.hpp"
 #include "engine/nn/layout.hpp"
+#include "engine/nn/shard_sums.hpp"
 #include "gradloom/matrix.hpp"
 
 namespace gradloom {
@@ -31,7 +32,7 @@ class LayerNormalization {
 
   /// True where a minibatch's moments must be joined before any row of it is normalized, and its gradient before any
   /// row's is known.
-  [[nodiscard]] bool joins_rows() const { return batch_norm_ && !shards_.empty(); }
+  [[nodiscard]] bool joins_rows() const { return batch_norm_ && first_of_.shards() > 0; }
 
   /// A shard's share in the moments of a batch-norm; of every shard, those without rows too.
   void take_moments(std::size_t shard, MatrixView<const T> x);
@@ -52,11 +53,6 @@ class LayerNormalization {
   void differentiate(const T* parameters, std::size_t first_row, MatrixView<const T> x, MatrixView<T> dy) const;
 
  private:
-  /// What a shard adds: its columns' means and squares, then its gradients of bias and weight in their place.
-  struct Shard {
-    std::size_t rows = 0;
-    AlignedBuffer<double> first, second;  ///< (units)
-  };
   void go_by_running_averages(const T* parameters);
 
   const NormalizationKernels<T> kernels_ = normalization_kernels<T>();
@@ -64,8 +60,10 @@ class LayerNormalization {
   const std::size_t units_;
   const std::size_t weight_offset_, bias_offset_, running_mean_offset_, running_var_offset_;
 
-  std::vector<Shard> shards_;
-  std::size_t rows_ = 0;  ///< of all shards
+  /// Of each shard: its columns' means and squares, then its gradients of bias and weight in their place.
+  ShardSums first_of_, second_of_;
+  std::vector<std::size_t> rows_of_;  ///< [shard]: that its moments are of
+  std::size_t rows_ = 0;              ///< of all shards
 
   AlignedBuffer<double> first_, second_;              ///< (units): the shards' joined
   AlignedBuffer<double> rate_;                        ///< (units): r of a batch-norm in training
