@@ -108,6 +108,7 @@ LayerSpec read_spec(const Reader& in, std::size_t l) {
   const double dropout = in.file.double_attribute(paths::layer(l), "dropout").value_or(0);
   in.require(dropout >= 0 && dropout < 1, paths::layer(l), fmt::format("has a dropout of {}", dropout));
   LayerSpec spec{shape[0], activation, dropout};
+  if (activation == Activation::kPrelu) spec.slopes = read_option<Slopes>(in, l, "slopes");
   if (in.file.string_attribute(paths::layer(l), "normalization")) {
     spec.normalization = read_option<Normalization>(in, l, "normalization");
     spec.norm_place = read_option<NormPlace>(in, l, "norm_place");

@@ -24,6 +24,7 @@ Json layers_of(const ParameterLayout& layout) {
       layers.back()["normalization"] = to_string(layer.normalization);
       layers.back()["norm_place"] = to_string(layer.norm_place);
     }
+    if (layer.activation == Activation::kPrelu) layers.back()["slopes"] = to_string(layer.slopes);
     if (layer.dropout > 0) layers.back()["dropout"] = layer.dropout;
   }
   return layers;
@@ -98,7 +99,7 @@ Json describe(const std::string& path, Precision precision) {
   return json;
 }
 
-// Normalization and activation, in their order.
+// Normalization and activation, in their order, and settings.
 std::string functions_text(const Json& layer) {
   LayerSpec spec;
   spec.activation = *from_string<Activation>(layer["activation"].get<std::string>());
@@ -106,7 +107,9 @@ std::string functions_text(const Json& layer) {
     spec.normalization = *from_string<Normalization>(layer["normalization"].get<std::string>());
     spec.norm_place = *from_string<NormPlace>(layer["norm_place"].get<std::string>());
   }
-  return functions_of(spec);
+  if (layer.contains("slopes")) spec.slopes = *from_string<Slopes>(layer["slopes"].get<std::string>());
+  spec.dropout = layer.value("dropout", 0.0);
+  return functions_of(spec) + settings_of(spec);
 }
 
 std::string progress_text(const Json& p) {
@@ -141,9 +144,8 @@ std::string checkpoint_text(const Json& d) {
                       text_of("precision"), text_of("loss"));
   if (d.contains("label_smoothing")) text += fmt::format("label smoothing: {}\n", d["label_smoothing"].dump());
   for (const Json& layer : d["layers"])
-    text += fmt::format("  {}: {} -> {} {}{}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
-                        layer["units"].dump(), functions_text(layer),
-                        layer.contains("dropout") ? " dropout=" + layer["dropout"].dump() : "");
+    text += fmt::format("  {}: {} -> {} {}\n", layer["name"].get<std::string>(), layer["inputs"].dump(),
+                        layer["units"].dump(), functions_text(layer));
   for (const Json& state : d["optimizer_states"])
     text += fmt::format("optimizer state: {}\n", state.get<std::string>());
   if (d.contains("average")) text += "average of the parameters: held, and what evaluate and predict use\n";

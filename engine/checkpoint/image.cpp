@@ -31,6 +31,8 @@ void write_model(h5::File& file, const RunFacts& run) {
     file.create_group(paths::layer(l));
     file.write_attribute(paths::layer(l), "activation", std::string(to_string(layout.layer(l).activation)));
     if (layout.layer(l).dropout > 0) file.write_attribute(paths::layer(l), "dropout", layout.layer(l).dropout);
+    if (layout.layer(l).activation == Activation::kPrelu)
+      file.write_attribute(paths::layer(l), "slopes", std::string(to_string(layout.layer(l).slopes)));
     if (layout.layer(l).normalization == Normalization::kNone) continue;
     file.write_attribute(paths::layer(l), "normalization", std::string(to_string(layout.layer(l).normalization)));
     file.write_attribute(paths::layer(l), "norm_place", std::string(to_string(layout.layer(l).norm_place)));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "engine/checkpoint/checkpoint.hpp"
 #include "engine/checkpoint/open_checkpoint.hpp"
@@ -39,24 +40,26 @@ void read_parameters(const h5::File& file, const std::string& object, const Shap
     if (!std::isfinite(out.data[i])) refuse(fmt::format("holds {} as its element {}", out.data[i], i));
 }
 
-// Averages as no training leaves them; and parameters of a normalization that is not in the network, which would go
-// unnoticed.
+// Averages as no training leaves them; and parameters of a normalization or prelu that is not in the network, which
+// would go unnoticed.
 template <class T>
-void require_described_normalization(const h5::File& file, const ParameterLayout& layout, std::size_t l,
-                                     const T* parameters) {
+void require_described_functions(const h5::File& file, const ParameterLayout& layout, std::size_t l,
+                                 const T* parameters) {
   for (const T variance : layout.running_var(parameters, l))
     if (variance < 0)
       throw CheckpointError(
           fmt::format("{}: {} holds the variance {}", file.name(), paths::tensor(l, "running_var"), variance));
   const std::vector<LayerTensor>& known = layout.layer(l).tensors;
-  for (const std::string_view name : {"norm_weight", "running_mean"}) {
+  constexpr std::pair<std::string_view, std::string_view> kOwners[] = {
+      {"norm_weight", "normalization"}, {"running_mean", "normalization"}, {"slope", "prelu"}};
+  for (const auto& [name, owner] : kOwners) {
     const bool described =
-        std::ranges::any_of(known, [&](const LayerTensor& tensor) { return std::string_view(tensor.name) == name; });
+        std::ranges::any_of(known, [name = name](const LayerTensor& tensor) { return name == tensor.name; });
     if (const std::string path = paths::tensor(l, std::string(name)); !described && file.exists(path))
       throw CheckpointError(
-          fmt::format("{}: {} is of a normalization that model.layer does not describe; "
+          fmt::format("{}: {} is of a {} that model.layer does not describe; "
                       "model.init-from must hold the network that it describes",
-                      file.name(), path));
+                      file.name(), path, owner));
   }
 }
 
@@ -72,7 +75,7 @@ AlignedBuffer<T> read_initial_parameters(const std::string& path, const Paramete
       for (const LayerTensor& tensor : layout.layer(l).tensors)
         read_parameters<T>(file, averaged ? paths::average(l, tensor.name) : paths::tensor(l, tensor.name),
                            tensor.shape(), ParameterLayout::tensor(parameters.data(), tensor));
-      require_described_normalization(file, layout, l, parameters.data());
+      require_described_functions(file, layout, l, parameters.data());
     }
     if (file.exists(paths::layer(layout.depth())))
       throw CheckpointError(fmt::format("{}: holds {} and maybe more, but model.layer describes {} layers", path,

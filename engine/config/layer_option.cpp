@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <span>
 #include <sstream>
 
@@ -10,9 +11,8 @@ using Words = std::span<const std::string>;
 
 constexpr IntegerRange kUnits{1, 10'000'000};
 constexpr const char* kAllowed =
-    "`UNITS [NORM] ACTIVATION [NORM] [dropout=P]` with at most one NORM, batch-norm or layer-norm, such as `30 "
-    "sigmoid`, "
-    "`256 relu dropout=0.2` or `256 batch-norm relu`";
+    "`UNITS [NORM] ACTIVATION [NORM] [dropout=P] [slopes=units]` with at most one NORM, batch-norm or layer-norm, and "
+    "slopes of prelu alone, such as `30 sigmoid`, `256 relu dropout=0.2` or `256 batch-norm relu`";
 
 std::optional<Normalization> normalization_of(const std::string& word) {
   const auto norm = from_string<Normalization>(word);
@@ -42,19 +42,36 @@ std::string parse_activation(LayerSpec& layer, Words& words) {
   return "";
 }
 
+std::string parse_dropout(LayerSpec& layer, const std::string& value) {
+  const std::optional<double> share = parse_real(value);
+  if (!share || !kFraction.holds(*share)) return fmt::format("P of dropout=P {}", must_be(kFraction.text));
+  layer.dropout = *share;
+  return "";
+}
+
+std::string parse_slopes(LayerSpec& layer, const std::string& value) {
+  const std::optional<Slopes> slopes = from_string<Slopes>(value);
+  if (layer.activation != Activation::kPrelu)
+    return fmt::format("slopes belong to prelu; {} learns none", to_string(layer.activation));
+  if (!slopes) return fmt::format("slopes must be one of {}", join(enum_names<Slopes>()));
+  layer.slopes = *slopes;
+  return "";
+}
+
 // Reads the words behind activation and normalization, `key=value` each.
 std::string parse_settings(LayerSpec& layer, Words words) {
+  std::vector<std::string> keys;
   for (const std::string& word : words) {
     const std::size_t equals = word.find('=');
-    const std::string key = word.substr(0, equals);
+    const std::string key = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
     if (normalization_of(word)) return fmt::format("'{}' cannot stand here; a layer is {}", word, kAllowed);
-    if (key != "dropout")
+    if (key != "dropout" && key != "slopes")
       return fmt::format("'{}' is not known here{}; a layer is {}", word,
-                         did_you_mean(key, {"dropout", "batch-norm", "layer-norm"}), kAllowed);
-    if (&word != words.data()) return "dropout is set twice";
-    const auto value = equals == std::string::npos ? std::nullopt : parse_real(word.substr(equals + 1));
-    if (!value || !kFraction.holds(*value)) return fmt::format("P of dropout=P {}", must_be(kFraction.text));
-    layer.dropout = *value;
+                         did_you_mean(key, {"dropout", "slopes", "batch-norm", "layer-norm"}), kAllowed);
+    if (std::ranges::find(keys, key) != keys.end()) return fmt::format("{} is set twice", key);
+    keys.push_back(key);
+    const std::string complaint = key == "dropout" ? parse_dropout(layer, value) : parse_slopes(layer, value);
+    if (!complaint.empty()) return complaint;
   }
   return "";
 }
@@ -81,8 +98,7 @@ std::string parse_layer(Config& config, const std::string& text) {
 }
 
 std::string format_layer(const LayerSpec& layer) {
-  return fmt::format("{} {}{}", layer.units, functions_of(layer),
-                     layer.dropout == 0 ? "" : " dropout=" + format_real(layer.dropout));
+  return fmt::format("{} {}{}", layer.units, functions_of(layer), settings_of(layer));
 }
 
 }  // namespace

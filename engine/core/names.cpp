@@ -1,4 +1,5 @@
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "gradloom/options.hpp"
@@ -14,7 +15,7 @@ using Table = std::array<std::pair<Enum, std::string_view>, N>;
 
 template <>
 struct Names<Activation> {
-  static constexpr Table<Activation, 13> kTable = {{{Activation::kLinear, "linear"},
+  static constexpr Table<Activation, 14> kTable = {{{Activation::kLinear, "linear"},
                                                     {Activation::kSigmoid, "sigmoid"},
                                                     {Activation::kTanh, "tanh"},
                                                     {Activation::kRelu, "relu"},
@@ -26,7 +27,8 @@ struct Names<Activation> {
                                                     {Activation::kSelu, "selu"},
                                                     {Activation::kMish, "mish"},
                                                     {Activation::kHardswish, "hardswish"},
-                                                    {Activation::kSoftsign, "softsign"}}};
+                                                    {Activation::kSoftsign, "softsign"},
+                                                    {Activation::kPrelu, "prelu"}}};
 };
 
 template <>
@@ -40,6 +42,11 @@ template <>
 struct Names<NormPlace> {
   static constexpr Table<NormPlace, 2> kTable = {
       {{NormPlace::kBeforeActivation, "before-activation"}, {NormPlace::kBehindActivation, "behind-activation"}}};
+};
+
+template <>
+struct Names<Slopes> {
+  static constexpr Table<Slopes, 2> kTable = {{{Slopes::kOne, "1"}, {Slopes::kUnits, "units"}}};
 };
 
 template <>
@@ -148,6 +155,7 @@ std::string_view name_of(Enum value) {
 std::string_view to_string(Activation value) { return name_of(value); }
 std::string_view to_string(Normalization value) { return name_of(value); }
 std::string_view to_string(NormPlace value) { return name_of(value); }
+std::string_view to_string(Slopes value) { return name_of(value); }
 std::string_view to_string(Loss value) { return name_of(value); }
 std::string_view to_string(Initializer value) { return name_of(value); }
 std::string_view to_string(Precision value) { return name_of(value); }
@@ -173,6 +181,16 @@ std::string to_string(const Fold& fold) {
   return std::to_string(fold.number) + "/" + std::to_string(fold.count) + (fold.stratified ? " stratified" : "");
 }
 
+std::string settings_of(const LayerSpec& layer) {
+  std::string text;
+  if (layer.slopes != Slopes::kOne) text += " slopes=" + std::string(to_string(layer.slopes));
+  if (layer.dropout != 0) {
+    std::array<char, 32> number;  // the shortest that reads back the same
+    text += " dropout=" + std::string(number.data(), std::to_chars(number.begin(), number.end(), layer.dropout).ptr);
+  }
+  return text;
+}
+
 template <class Enum>
 std::optional<Enum> from_string(std::string_view name) {
   for (const auto& [key, known] : Names<Enum>::kTable)
@@ -193,6 +211,7 @@ std::vector<std::string> enum_names() {
 GRADLOOM_INSTANTIATE(Activation);
 GRADLOOM_INSTANTIATE(Normalization);
 GRADLOOM_INSTANTIATE(NormPlace);
+GRADLOOM_INSTANTIATE(Slopes);
 GRADLOOM_INSTANTIATE(Loss);
 GRADLOOM_INSTANTIATE(Initializer);
 GRADLOOM_INSTANTIATE(Precision);

@@ -143,8 +143,9 @@ const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
 
 bool has_fused_multiply_add() { return std::string_view(instruction_set()).starts_with("AVX"); }
 
-bool needs_preactivation(Activation f) {  // those that are not monotone
-  return f == Activation::kGelu || f == Activation::kSilu || f == Activation::kMish || f == Activation::kHardswish;
+bool needs_preactivation(Activation f) {  // those that are not monotone, or need not be
+  return f == Activation::kGelu || f == Activation::kSilu || f == Activation::kMish || f == Activation::kHardswish ||
+         f == Activation::kPrelu;
 }
 
 template <>

@@ -212,7 +212,7 @@ struct Softsign {
   }
 };
 
-/// Calls body with the functor of f.
+/// Calls body with the functor of f, which is not prelu: that has slopes, see prelu.hpp.
 template <class Body>
 HWY_INLINE void with_activation(Activation f, const Body& body) {
   switch (f) {
@@ -242,6 +242,8 @@ HWY_INLINE void with_activation(Activation f, const Body& body) {
       return body(Hardswish{});
     case Activation::kSoftsign:
       return body(Softsign{});
+    case Activation::kPrelu:
+      break;
   }
 }
 

@@ -16,7 +16,8 @@ const char* instruction_set();
 /// True where it multiplies and adds in one instruction (AVX2 and later), which the products of panels.hpp live on.
 bool has_fused_multiply_add();
 
-/// True where the derivative is worked out from the pre-activation z (gelu, silu); the others use the output a.
+/// True where the derivative is worked out from the pre-activation z (gelu, silu); the others use the output a. Of
+/// prelu too, whose passes are those of prelu.hpp: f may not be prelu in what follows.
 bool needs_preactivation(Activation f);
 
 /// z <- z + bias (each row), a <- f(z). z (rows, units); bias (units); a (rows, units). `a` may be the same memory as

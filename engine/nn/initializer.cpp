@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/core/random.hpp"
+#include "engine/nn/layer_prelu.hpp"
 
 namespace gradloom {
 namespace {
@@ -85,6 +86,7 @@ void initialize(Initializer init, const ParameterLayout& layout, std::uint64_t s
     if (layer.normalization != Normalization::kNone)
       std::fill_n(parameters + layer.norm_weight_offset, layer.units, T{1});
     std::ranges::fill(layout.running_var(parameters, l), T{1});
+    std::ranges::fill(layout.slope(parameters, l), static_cast<T>(kInitialSlope));
   }
 }
 

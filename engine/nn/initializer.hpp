@@ -11,7 +11,8 @@ namespace gradloom {
 /// drawn in float64 and rounded, so that float32 and float64 runs start from the same network.
 /// Glorot and Bengio 2010 (xavier), He et al. 2015, LeCun et al. 1998; biases are zero, except for `kNormal` and where
 /// `kAuto` says otherwise.
-/// Normalizations start with a scale of 1 and a shift of 0, running averages with a mean of 0 and a variance of 1.
+/// Whatever `init` is, normalizations start with a scale of 1 and a shift of 0, running averages with a mean of 0 and a
+/// variance of 1, slopes with 0.25.
 /// `kAuto`: xavier-uniform and zero biases before sigmoid and tanh; before all others weights and biases uniform in
 /// ±1/sqrt(fan-in), as torch.nn.Linear starts. He's rule is not the default there: on tables with outliers (California
 /// housing, standardized) SGD at rate 0.01 and momentum 0.9 diverges from it, in PyTorch as here.

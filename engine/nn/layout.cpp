@@ -25,6 +25,9 @@ ParameterLayout::ParameterLayout(std::size_t inputs, std::span<const LayerSpec> 
     layer.normalization = spec.normalization;
     layer.norm_place = spec.norm_place;
     if (spec.normalization != Normalization::kNone) append_normalization(layer);
+    layer.slopes = spec.slopes;
+    if (const std::size_t slopes = layer.slope_count(); slopes > 0)
+      layer.slope_offset = append(layer, {.name = "slope", .rows = slopes});
     layers_.push_back(std::move(layer));
     inputs = spec.units;
   }
@@ -61,7 +64,8 @@ std::size_t ParameterLayout::parameter_count() const {
 std::vector<LayerSpec> ParameterLayout::specs() const {
   std::vector<LayerSpec> specs;
   for (const LayerLayout& layer : layers_)
-    specs.push_back({layer.units, layer.activation, layer.dropout, layer.normalization, layer.norm_place});
+    specs.push_back(
+        {layer.units, layer.activation, layer.dropout, layer.normalization, layer.norm_place, layer.slopes});
   return specs;
 }
 

@@ -41,10 +41,21 @@ struct LayerLayout {
   std::size_t norm_bias_offset = 0;
   std::size_t running_mean_offset = 0;
   std::size_t running_var_offset = 0;
+  Slopes slopes = Slopes::kOne;
+  std::size_t slope_offset = 0;      ///< of a prelu, (slope_count())
   std::vector<LayerTensor> tensors;  ///< all of them, in the order of their offsets and of checkpoints
 
   [[nodiscard]] bool normalizes(NormPlace place) const {
     return normalization != Normalization::kNone && norm_place == place;
+  }
+  /// Slopes that are learned; none where the activation is no prelu.
+  [[nodiscard]] std::size_t slope_count() const {
+    if (activation != Activation::kPrelu) return 0;
+    return slopes == Slopes::kUnits ? units : 1;
+  }
+  /// True where more is learned than weights and biases: what its functions take.
+  [[nodiscard]] bool learns_functions() const {
+    return normalization != Normalization::kNone || activation == Activation::kPrelu;
   }
 };
 
@@ -86,6 +97,12 @@ class ParameterLayout {
   [[nodiscard]] std::span<T> running_var(T* block, std::size_t l) const {
     const LayerLayout& layer = layers_[l];
     return {block + layer.running_var_offset, layer.normalization == Normalization::kBatchNorm ? layer.units : 0};
+  }
+  /// Layer l's slopes in a block of this layout: (slope_count()).
+  template <class T>
+  [[nodiscard]] std::span<T> slope(T* block, std::size_t l) const {
+    const LayerLayout& layer = layers_[l];
+    return {block + layer.slope_offset, layer.slope_count()};
   }
   /// Any tensor in a block of this layout: (rows, cols), a vector as one column.
   template <class T>

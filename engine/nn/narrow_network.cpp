@@ -43,8 +43,7 @@ bool suits_narrow_network(const ParameterLayout& layout) {
   constexpr std::size_t kWidest = 64;
   if (layout.inputs() > kWidest) return false;
   for (std::size_t l = 0; l < layout.depth(); ++l)
-    if (layout.layer(l).units > kWidest || layout.layer(l).dropout > 0 ||
-        layout.layer(l).normalization != Normalization::kNone)
+    if (layout.layer(l).units > kWidest || layout.layer(l).dropout > 0 || layout.layer(l).learns_functions())
       return false;
   return true;
 }

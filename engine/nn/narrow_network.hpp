@@ -7,8 +7,8 @@
 
 namespace gradloom {
 
-/// True where NarrowNetwork trains faster than Network: by shapes alone. Never where units are dropped
-/// or normalized.
+/// True where NarrowNetwork trains faster than Network: by shapes alone. Never where units are dropped or normalized,
+/// or slopes are learned.
 bool suits_narrow_network(const ParameterLayout& layout);
 
 /// What one thread needs to take a shard through a narrow network. Matrices stand feature by feature (narrow.hpp); the

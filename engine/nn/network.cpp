@@ -1,5 +1,6 @@
 #include "engine/nn/network.hpp"
 
+#include "engine/core/rounding.hpp"
 #include "engine/linalg/dropout.hpp"
 #include "engine/linalg/gemm.hpp"
 #include "engine/linalg/kernels.hpp"
@@ -16,7 +17,9 @@ bool drops_units(const Workspace<T>& workspace, std::size_t l) {
 }  // namespace
 
 template <class T>
-Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas, std::size_t shards) {
+Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas, std::size_t shard_rows) {
+  shard_rows = shard_rows == 0 ? max_rows : shard_rows;
+  const std::size_t shards = max_rows == 0 ? 0 : divide_up(max_rows, shard_rows);
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     const LayerLayout& layer = layout.layer(l);
     preactivation.emplace_back(needs_preactivation(layer.activation) ? max_rows : 0, layer.units);
@@ -26,6 +29,8 @@ Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, boo
     normalization.emplace_back();
     if (layer.normalization != Normalization::kNone)
       normalization.back().emplace(layer, max_rows, with_deltas ? shards : 0);
+    prelu.emplace_back();
+    if (layer.activation == Activation::kPrelu) prelu.back().emplace(layer, max_rows, with_deltas ? shard_rows : 0);
     dropped.emplace_back(with_deltas && layer.dropout > 0 ? max_rows : 0, layer.units);
     delta.emplace_back(with_deltas ? max_rows : 0, layer.units);
   }
@@ -69,14 +74,15 @@ template <class T>
 void Network<T>::forward_to_normalization(const T* parameters, std::size_t l, MatrixView<const T> x,
                                           Workspace<T>& workspace, RowRange rows) const {
   const bool ends_here = layout_.layer(l).normalizes(NormPlace::kBeforeActivation);
-  const Activation f = ends_here ? Activation::kLinear : layout_.layer(l).activation;
   const MatrixView<T> z = linear_of(l, workspace, rows);
-  const MatrixView<T> a = ends_here ? z : workspace.activation[l].view().row_range(rows.first, rows.count);
+  const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
+  const T* const bias = layout_.bias(parameters, l).data();
   forward_product(parameters, l, x, workspace, rows);
-  if (workspace.weights != nullptr)
-    activate<T>(f, z, a);
-  else
-    add_bias_and_activate<T>(f, z, layout_.bias(parameters, l).data(), a);
+  const bool needs_bias = workspace.weights == nullptr;
+  if (needs_bias && !ends_here && !workspace.prelu[l])
+    return add_bias_and_activate<T>(layout_.layer(l).activation, z, bias, a);
+  if (needs_bias) add_bias_and_activate<T>(Activation::kLinear, z, bias, z);
+  if (!ends_here) apply_activation(parameters, l, workspace, z, a);
 }
 
 template <class T>
@@ -89,7 +95,7 @@ void Network<T>::forward_from_normalization(const T* parameters, std::size_t l, 
     if (layer.normalizes(NormPlace::kBeforeActivation)) {
       const MatrixView<T> normalized = preactivation_of(l, workspace, rows);
       normalization->normalize(parameters, rows.first, in, normalized);
-      activate<T>(layer.activation, normalized, out);
+      apply_activation(parameters, l, workspace, normalized, out);
     } else {
       out = workspace.normalized[l].view().row_range(rows.first, rows.count);
       normalization->normalize(parameters, rows.first, in, out);
@@ -125,17 +131,29 @@ void Network<T>::apply_dropout(std::size_t l, const Workspace<T>& workspace, Row
 }
 
 template <class T>
-void Network<T>::apply_derivative(std::size_t l, Workspace<T>& workspace, RowRange rows) const {
-  const Activation f = layout_.layer(l).activation;
-  if (f == Activation::kLinear) return;
-  multiply_by_derivative<T>(f, preactivation_of(l, workspace, rows),
-                            workspace.activation[l].view().row_range(rows.first, rows.count),
-                            workspace.delta[l].view().row_range(rows.first, rows.count));
+void Network<T>::apply_activation(const T* parameters, std::size_t l, const Workspace<T>& workspace, MatrixView<T> z,
+                                  MatrixView<T> a) const {
+  if (workspace.prelu[l])
+    workspace.prelu[l]->activate(parameters, z, a);
+  else
+    activate<T>(layout_.layer(l).activation, z, a);
 }
 
 template <class T>
-void Network<T>::apply_output_derivative(Workspace<T>& workspace, RowRange rows) const {
-  apply_derivative(layout_.depth() - 1, workspace, rows);
+void Network<T>::apply_derivative(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
+  const Activation f = layout_.layer(l).activation;
+  if (f == Activation::kLinear) return;
+  const MatrixView<T> z = preactivation_of(l, workspace, rows);
+  const MatrixView<T> delta = workspace.delta[l].view().row_range(rows.first, rows.count);
+  if (workspace.prelu[l])
+    workspace.prelu[l]->differentiate(parameters, rows.first, z, delta);
+  else
+    multiply_by_derivative<T>(f, z, workspace.activation[l].view().row_range(rows.first, rows.count), delta);
+}
+
+template <class T>
+void Network<T>::apply_output_derivative(const T* parameters, Workspace<T>& workspace, RowRange rows) const {
+  apply_derivative(parameters, layout_.depth() - 1, workspace, rows);
 }
 
 template <class T>
@@ -143,7 +161,8 @@ void Network<T>::backward_delta(const T* parameters, std::size_t l, Workspace<T>
   delta_product(parameters, l, workspace, rows);
   const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
   if (drops_units(workspace, l - 1)) apply_dropout(l - 1, workspace, rows, da, da);
-  if (!layout_.layer(l - 1).normalizes(NormPlace::kBehindActivation)) apply_derivative(l - 1, workspace, rows);
+  if (!layout_.layer(l - 1).normalizes(NormPlace::kBehindActivation))
+    apply_derivative(parameters, l - 1, workspace, rows);
 }
 
 template <class T>
@@ -153,7 +172,7 @@ void Network<T>::backward_through_normalization(const T* parameters, std::size_t
   if (!normalization) return;
   normalization->differentiate(parameters, rows.first, normalization_input(l, workspace, rows),
                                workspace.delta[l].view().row_range(rows.first, rows.count));
-  if (layout_.layer(l).normalizes(NormPlace::kBehindActivation)) apply_derivative(l, workspace, rows);
+  if (layout_.layer(l).normalizes(NormPlace::kBehindActivation)) apply_derivative(parameters, l, workspace, rows);
 }
 
 template <class T>

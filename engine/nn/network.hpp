@@ -6,6 +6,7 @@
 
 #include "engine/core/row_numbers.hpp"
 #include "engine/nn/layer_normalization.hpp"
+#include "engine/nn/layer_prelu.hpp"
 #include "engine/nn/layout.hpp"
 #include "engine/nn/packed_weights.hpp"
 #include "gradloom/matrix.hpp"
@@ -52,10 +53,10 @@ class SpacedMatrix {
 /// Everything that one minibatch changes while gradients are computed, except gradients themselves: one matrix a layer,
 /// with a row for every row of the minibatch. Shards work on disjoint row ranges of it, so they may run concurrently.
 /// One with deltas is for training: only there layers drop units, as `dropout` says, which is to be set beforehand, and
-/// are batch-normalized by the minibatch, whose sums are made in so many shards.
+/// are batch-normalized by the minibatch. Sums over its rows are made in shards of shard_rows rows; 0: in one of all.
 template <class T>
 struct Workspace {
-  Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas, std::size_t shards = 1);
+  Workspace(const ParameterLayout& layout, std::size_t max_rows, bool with_deltas, std::size_t shard_rows = 0);
 
   std::vector<SpacedMatrix<T>> preactivation;  ///< (max_rows, units); empty where the derivative needs only the output
   std::vector<SpacedMatrix<T>> activation;     ///< (max_rows, units)
@@ -64,6 +65,7 @@ struct Workspace {
   std::vector<SpacedMatrix<T>> dropped;        ///< (max_rows, units): A behind dropout; empty where nothing is dropped
   std::vector<SpacedMatrix<T>> delta;          ///< (max_rows, units): d(mean loss)/dZ; empty without deltas
   std::vector<std::optional<LayerNormalization<T>>> normalization;  ///< nothing where there is none
+  std::vector<std::optional<LayerPrelu<T>>> prelu;                  ///< nothing where there is none
   DropoutContext dropout;
   /// Of the parameters that the passes are given; null: the products are CBLAS's.
   PackedWeights<T>* weights = nullptr;
@@ -102,8 +104,9 @@ class Network {
   /// The last layer's activations of these rows: (rows.count, outputs).
   MatrixView<T> output(Workspace<T>& workspace, RowRange rows) const;
 
-  /// From delta = dL/dA to dL/dZ at the last layer, for these rows (a no-op behind a linear output).
-  void apply_output_derivative(Workspace<T>& workspace, RowRange rows) const;
+  /// From delta = dL/dA to dL/dZ at the last layer, for these rows (a no-op behind a linear output). This and the two
+  /// below, wherever they go through a prelu, keep its shards' shares in the gradient of its slopes.
+  void apply_output_derivative(const T* parameters, Workspace<T>& workspace, RowRange rows) const;
 
   /// delta of layer l-1 from that of layer l >= 1: dA = dZ W, dZ = dA * f'(Z), for these rows. Where layer l-1 has a
   /// normalization it is d(loss)/dN yet, and backward_through_normalization() the rest.
@@ -145,8 +148,11 @@ class Network {
   /// out <- a ∘ M by the dropout of layer l, both these rows.
   void apply_dropout(std::size_t l, const Workspace<T>& workspace, RowRange rows, MatrixView<const T> a,
                      MatrixView<T> out) const;
+  /// a <- f(z) of layer l, some rows; z stands where preactivation_of() says.
+  void apply_activation(const T* parameters, std::size_t l, const Workspace<T>& workspace, MatrixView<T> z,
+                        MatrixView<T> a) const;
   /// delta of layer l from dL/dA to that by what f took, for these rows.
-  void apply_derivative(std::size_t l, Workspace<T>& workspace, RowRange rows) const;
+  void apply_derivative(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const;
 
   ParameterLayout layout_;
 };

@@ -60,8 +60,7 @@ std::string describe(const ParameterLayout& layout) {
   std::string activations;
   for (const LayerSpec& layer : layout.specs()) {
     widths += fmt::format("-{}", layer.units);
-    activations += " " + functions_of(layer);
-    if (layer.dropout > 0) activations += fmt::format(" dropout={}", layer.dropout);
+    activations += " " + functions_of(layer) + settings_of(layer);
   }
   return widths + activations;
 }

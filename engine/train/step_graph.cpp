@@ -55,13 +55,13 @@ struct StepGraph<T>::Nodes {
   std::vector<std::unique_ptr<Node>> gradient;               ///< [layer]: null where it has no batch-norm
   std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here; narrow: one
   std::vector<std::vector<std::unique_ptr<Node>>> update;    ///< [layer][tile]
-  std::vector<std::unique_ptr<Node>> update_normalization;   ///< [layer]: null where it has none
+  std::vector<std::unique_ptr<Node>> update_functions;       ///< [layer]: null where they learn nothing
 
   // With optimizer.clip-grad-norm, else none.
   std::vector<std::unique_ptr<Node>> gradient_done;             ///< [layer]: its whole gradient stands in memory
   std::vector<std::vector<std::unique_ptr<Node>>> measure;      ///< [layer][tile]
   std::unique_ptr<Node> norm;                                   ///< one: it needs every tile, and every tile needs it
-  std::vector<std::vector<std::unique_ptr<Node>>> update_kept;  ///< [layer][tile], and behind them the normalization
+  std::vector<std::vector<std::unique_ptr<Node>>> update_kept;  ///< [layer][tile], and behind them the functions
 };
 
 template <class T>
@@ -70,7 +70,7 @@ StepGraph<T>::Nodes::Nodes(StepGraph& step)
       backward(step.plan_.tiles.size()),
       gradient(step.plan_.tiles.size()),
       update(step.plan_.tiles.size()),
-      update_normalization(step.plan_.tiles.size()) {
+      update_functions(step.plan_.tiles.size()) {
   if (step.plan_.passes == Passes::kNarrow)
     make_narrow(step);
   else
@@ -114,7 +114,7 @@ void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
     layer_done.push_back(node([] {}));
     for (std::size_t t = 0; t < plan.tiles[l].size(); ++t)
       update[l].push_back(node([&step, l, t] { step.update(l, t, this_worker()); }));
-    if (step.has_normalization(l)) update_normalization[l] = node([&step, l] { step.update_normalization(l); });
+    if (step.learns_functions(l)) update_functions[l] = node([&step, l] { step.update_functions(l); });
   }
 
   for (std::size_t n = 0; n < rows; ++n) {
@@ -126,7 +126,7 @@ void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
   }
   for (std::size_t l = 0; l < layers; ++l) {
     for (const auto& tile : update[l]) make_edge(*layer_done[l], *tile);
-    if (update_normalization[l]) make_edge(*layer_done[l], *update_normalization[l]);
+    if (update_functions[l]) make_edge(*layer_done[l], *update_functions[l]);
   }
   if (step.clips_norm_) make_clipping(step);
 }
@@ -142,12 +142,12 @@ void StepGraph<T>::Nodes::make_clipping(StepGraph& step) {
       measure[l].push_back(node([&step, l, t] { step.measure(l, t); }));
       update_kept[l].push_back(node([&step, l, t] { step.update_kept(l, t); }));
     }
-    if (update_normalization[l]) update_kept[l].push_back(node([&step, l] { step.update_kept_normalization(l); }));
+    if (update_functions[l]) update_kept[l].push_back(node([&step, l] { step.update_kept_functions(l); }));
   }
 
   for (std::size_t l = 0; l < update.size(); ++l) {
     for (const auto& tile : update[l]) make_edge(*tile, *gradient_done[l]);
-    if (update_normalization[l]) make_edge(*update_normalization[l], *gradient_done[l]);
+    if (update_functions[l]) make_edge(*update_functions[l], *gradient_done[l]);
     for (const auto& tile : measure[l]) {
       make_edge(*gradient_done[l], *tile);
       make_edge(*tile, *norm);
@@ -177,7 +177,7 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
       clips_norm_(optimizer.options().clip_grad_norm.has_value()),
       loss_weights_(plan_.batch_rows),
       state_(state),
-      workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true, plan_.shards),
+      workspace_(network.layout(), plan_.passes == Passes::kNarrow ? 0 : plan_.batch_rows, true, plan_.shard_rows),
       loss_sums_(plan_.shards),
       not_finite_(plan_.shards),
       norm_(network.layout(), static_cast<T>(optimizer.options().clip_grad_value.value_or(kNoBound))) {
@@ -185,7 +185,7 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
   std::size_t largest_tile = 0, by_shard = 0, whole = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (layout.layer(l).normalization == Normalization::kBatchNorm) gates_.push_back(l);
-    finite_.emplace_back(plan_.tiles[l].size() + (has_normalization(l) ? 1 : 0), 1);
+    finite_.emplace_back(plan_.tiles[l].size() + (learns_functions(l) ? 1 : 0), 1);
     std::size_t& before = plan_.reductions[l] == Reduction::kShardGradients ? by_shard : whole;
     gradient_offset_.push_back(before);
     before += layout.elements_of_layer(l);
@@ -289,7 +289,7 @@ void StepGraph<T>::run_in_order() {
   for (std::size_t l = plan_.tiles.size(); l-- > 0;) {
     if (network_.layout().layer(l).normalization == Normalization::kBatchNorm) join_gradient(l);
     for (std::size_t n = 0; n < plan_.row_nodes(); ++n) backward(n, l);
-    if (has_normalization(l)) update_normalization(l);
+    if (learns_functions(l)) update_functions(l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t, 0);
   }
   if (clips_norm_) clip_in_order();
@@ -302,7 +302,7 @@ void StepGraph<T>::clip_in_order() {
   take_norm();
   for (std::size_t l = 0; l < plan_.tiles.size(); ++l) {
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update_kept(l, t);
-    if (has_normalization(l)) update_kept_normalization(l);
+    if (learns_functions(l)) update_kept_functions(l);
   }
 }
 
@@ -346,23 +346,23 @@ void StepGraph<T>::take_losses(std::size_t node) {
     loss_sums_[s] = own.count == 0 ? 0 : shard_loss(network_.output(workspace_, own), own, delta);
   });
   const RowRange rows = plan_.node_rows(node, x_.rows);
-  if (rows.count > 0) network_.apply_output_derivative(workspace_, rows);
+  if (rows.count > 0) network_.apply_output_derivative(state_.parameters.data(), workspace_, rows);
 }
 
 template <class T>
-bool StepGraph<T>::has_normalization(std::size_t layer) const {
-  return network_.layout().layer(layer).normalization != Normalization::kNone;
+bool StepGraph<T>::learns_functions(std::size_t layer) const {
+  return network_.layout().layer(layer).learns_functions();
 }
 
 template <class T>
-LapClock StepGraph<T>::clock_of(std::size_t layer_of_normalization) {
-  return LapClock(times_ == nullptr ? nullptr : &times_->normalization(layer_of_normalization));
+LapClock StepGraph<T>::clock_of_functions(std::size_t layer) {
+  return LapClock(times_ == nullptr ? nullptr : &times_->functions(layer));
 }
 
 template <class T>
 void StepGraph<T>::join_moments(std::size_t layer) {
   if (products_only_) return;
-  LapClock clock = clock_of(layer);
+  LapClock clock = clock_of_functions(layer);
   workspace_.normalization[layer]->join_moments(state_.parameters.data());
   clock.lap(Phase::kForward);
 }
@@ -370,7 +370,7 @@ void StepGraph<T>::join_moments(std::size_t layer) {
 template <class T>
 void StepGraph<T>::join_gradient(std::size_t layer) {
   if (products_only_) return;
-  LapClock clock = clock_of(layer);
+  LapClock clock = clock_of_functions(layer);
   workspace_.normalization[layer]->join_gradient();
   clock.lap(Phase::kReduction);
 }
@@ -420,7 +420,7 @@ void StepGraph<T>::backward(std::size_t node, std::size_t layer) {
   LapClock clock(times_ == nullptr ? nullptr : &times_->row_node(node));
   const RowRange rows = plan_.node_rows(node, x_.rows);
   if (rows.count > 0) backward_rows(node, layer, rows);
-  if (layer > 0 && has_normalization(layer - 1))
+  if (layer > 0 && workspace_.normalization[layer - 1])
     for_each_shard(node, [&](std::size_t s, RowRange own) {
       network_.take_normalization_gradient(layer - 1, workspace_, s, own);
     });
@@ -448,47 +448,61 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
   finite_[layer][tile_index] = static_cast<char>(whole ? update_whole(tile, worker, clock) : update_sum(tile, clock));
 }
 
-// Its weight and bias, unless they must wait for the norm.
+// What a layer's functions learn, unless it must wait for the norm.
 template <class T>
-void StepGraph<T>::update_normalization(std::size_t layer) {
+void StepGraph<T>::update_functions(std::size_t layer) {
   if (products_only_) return;
-  LapClock clock = clock_of(layer);
-  LayerNormalization<T>& normalization = *workspace_.normalization[layer];
-  if (!normalization.joins_rows()) normalization.join_gradient();
-  const LayerLayout& shape = network_.layout().layer(layer);
+  LapClock clock = clock_of_functions(layer);
+  if (auto& normalization = workspace_.normalization[layer]; normalization && !normalization->joins_rows())
+    normalization->join_gradient();
+  if (auto& prelu = workspace_.prelu[layer]) prelu->join_gradient(x_.rows);
   if (clips_norm_) {
-    T* const kept = kept_gradient(layer) - shape.weight_offset;
-    std::copy_n(normalization.weight_gradient(), shape.units, kept + shape.norm_weight_offset);
-    std::copy_n(normalization.bias_gradient(), shape.units, kept + shape.norm_bias_offset);
+    T* const kept = kept_gradient(layer) - network_.layout().layer(layer).weight_offset;
+    for_each_function_gradient(layer, [&](const T* gradient, std::size_t offset, std::size_t count) {
+      std::copy_n(gradient, count, kept + offset);
+    });
   }
   clock.lap(Phase::kReduction);
-  if (!clips_norm_) move_normalization(layer);
+  if (!clips_norm_) move_functions(layer);
   clock.lap(Phase::kUpdate);
 }
 
 // Behind take_norm().
 template <class T>
-void StepGraph<T>::update_kept_normalization(std::size_t layer) {
+void StepGraph<T>::update_kept_functions(std::size_t layer) {
   if (products_only_ || !std::isfinite(norm_value_)) return;
-  LapClock clock = clock_of(layer);
-  move_normalization(layer);
+  LapClock clock = clock_of_functions(layer);
+  move_functions(layer);
   clock.lap(Phase::kUpdate);
 }
 
 // Running averages are carried on already: it only remains to see whether they are finite.
 template <class T>
-void StepGraph<T>::move_normalization(std::size_t layer) {
-  const LayerNormalization<T>& normalization = *workspace_.normalization[layer];
-  const LayerLayout& shape = network_.layout().layer(layer);
-  bool finite = update_biases(normalization.weight_gradient(), shape.norm_weight_offset, shape.units);
-  finite &= update_biases(normalization.bias_gradient(), shape.norm_bias_offset, shape.units);
-  for (const LayerTensor& tensor : shape.tensors) {
+void StepGraph<T>::move_functions(std::size_t layer) {
+  bool finite = true;
+  for_each_function_gradient(layer, [&](const T* gradient, std::size_t offset, std::size_t count) {
+    finite &= update_biases(gradient, offset, count);
+  });
+  for (const LayerTensor& tensor : network_.layout().layer(layer).tensors) {
     if (tensor.learned) continue;
     const T* const running = state_.parameters.data() + tensor.offset;
     finite &= all_finite(running, tensor.size());
     if (ema_) std::copy_n(running, tensor.size(), state_.average.data() + tensor.offset);
   }
   finite_[layer].back() = static_cast<char>(finite);
+}
+
+// Calls use(gradient, offset, elements) for each tensor that the layer's functions learn; offset: in the parameters.
+template <class T>
+template <class Use>
+void StepGraph<T>::for_each_function_gradient(std::size_t layer, const Use& use) const {
+  const LayerLayout& shape = network_.layout().layer(layer);
+  if (const auto& normalization = workspace_.normalization[layer]) {
+    use(normalization->weight_gradient(), shape.norm_weight_offset, shape.units);
+    use(normalization->bias_gradient(), shape.norm_bias_offset, shape.units);
+  }
+  if (const auto& prelu = workspace_.prelu[layer])
+    use(prelu->slope_gradient(), shape.slope_offset, shape.slope_count());
 }
 
 // A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache, unless it

@@ -112,9 +112,9 @@ class StepGraph {
   void measure(std::size_t layer, std::size_t tile);
   void take_norm();
   void update_kept(std::size_t layer, std::size_t tile);
-  void update_normalization(std::size_t layer);
-  void update_kept_normalization(std::size_t layer);
-  void move_normalization(std::size_t layer);
+  void update_functions(std::size_t layer);
+  void update_kept_functions(std::size_t layer);
+  void move_functions(std::size_t layer);
   void update_all();
 
   // The same for run_products().
@@ -126,8 +126,10 @@ class StepGraph {
   template <class Use>
   void for_each_shard(std::size_t node, const Use& use) const;
   void take_losses(std::size_t node);
-  [[nodiscard]] LapClock clock_of(std::size_t layer_of_normalization);
-  [[nodiscard]] bool has_normalization(std::size_t layer) const;
+  [[nodiscard]] LapClock clock_of_functions(std::size_t layer);
+  [[nodiscard]] bool learns_functions(std::size_t layer) const;
+  template <class Use>
+  void for_each_function_gradient(std::size_t layer, const Use& use) const;
   double shard_loss(MatrixView<const T> output, RowRange rows, MatrixView<T> delta) const;
   void fire();
   bool update_whole(const Tile& tile, std::size_t worker, LapClock& clock);
@@ -184,7 +186,7 @@ class StepGraph {
   std::vector<std::size_t> gradient_offset_;       ///< [layer]: where it begins there, laid out as in the parameters
   GradientNorm<T> norm_;                           ///< measured where clips_norm_
   double norm_value_ = 0;                          ///< of this step's gradient, written by take_norm(); else 0
-  /// [layer][tile], and behind them the layer's normalization: 1 where the last update left finite parameters
+  /// [layer][tile], and behind them what the layer's functions learn: 1 where the last update left finite parameters
   std::vector<std::vector<char>> finite_;
 
   std::unique_ptr<Nodes> nodes_;

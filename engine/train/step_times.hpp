@@ -18,7 +18,7 @@ constexpr std::size_t kPhases = 4;
 using PhaseSeconds = std::array<double, kPhases>;
 
 /// Where the nodes of a step put the seconds that they take: a slot for every node of rows, for every tile and for
-/// every layer's normalization, so that none is written by two nodes at once. No lock, no allocation after
+/// what every layer's functions learn, so that none is written by two nodes at once. No lock, no allocation after
 /// construction.
 class StepTimes {
  public:
@@ -34,7 +34,7 @@ class StepTimes {
   [[nodiscard]] Slot& row_node(std::size_t n) { return slots_[n]; }
   [[nodiscard]] Slot& tile(std::size_t layer, std::size_t t) { return slots_[first_tile_[layer] + t]; }
 
-  [[nodiscard]] Slot& normalization(std::size_t layer) { return slots_[first_tile_.back() + layer]; }
+  [[nodiscard]] Slot& functions(std::size_t layer) { return slots_[first_tile_.back() + layer]; }
 
   /// Over all slots: thread-seconds since construction. Not while a step runs.
   [[nodiscard]] PhaseSeconds total() const {

@@ -9,7 +9,8 @@
 namespace gradloom {
 
 /// Element-wise functions after a layer, with PyTorch's definitions and default parameters
-/// (leaky-relu slope 0.01, elu alpha 1, gelu exact (erf), softplus beta 1 threshold 20).
+/// (leaky-relu slope 0.01, elu alpha 1, gelu exact (erf), softplus beta 1 threshold 20). The slopes of prelu are
+/// learned.
 enum class Activation {
   kLinear,
   kSigmoid,
@@ -23,7 +24,8 @@ enum class Activation {
   kSelu,
   kMish,
   kHardswish,
-  kSoftsign
+  kSoftsign,
+  kPrelu
 };
 
 /// Losses, means over rows and outputs as PyTorch's MSELoss, L1Loss, HuberLoss (delta 1), BCEWithLogitsLoss,
@@ -66,6 +68,9 @@ enum class Normalization { kNone, kBatchNorm, kLayerNorm };
 /// Where: between the weights and the activation, or between the activation and dropout.
 enum class NormPlace { kBeforeActivation, kBehindActivation };
 
+/// The slopes that a prelu learns: one of the layer (PyTorch's default), or one of each unit.
+enum class Slopes { kOne, kUnits };
+
 /// A dense layer: `units` outputs, then `activation`, then in training dropout as PyTorch's nn.Dropout.
 struct LayerSpec {
   std::size_t units = 0;
@@ -73,16 +78,20 @@ struct LayerSpec {
   double dropout = 0;  ///< probability that an output is dropped, in [0, 1); 0 on the output layer
   Normalization normalization = Normalization::kNone;   ///< none on the output layer
   NormPlace norm_place = NormPlace::kBeforeActivation;  ///< so without a normalization
+  Slopes slopes = Slopes::kOne;                         ///< so without a prelu
   friend bool operator==(const LayerSpec&, const LayerSpec&) = default;
 };
 
 /// "batch-norm relu": activation and normalization, in their order.
 std::string functions_of(const LayerSpec& layer);
+/// " slopes=units dropout=0.2": what a layer's text has behind its functions where that is not the default.
+std::string settings_of(const LayerSpec& layer);
 
 /// The name used in config files and in checkpoints ("leaky-relu").
 std::string_view to_string(Activation);
 std::string_view to_string(Normalization);
 std::string_view to_string(NormPlace);
+std::string_view to_string(Slopes);
 std::string_view to_string(Loss);
 std::string_view to_string(Initializer);
 std::string_view to_string(Precision);

@@ -80,9 +80,12 @@ Config::Optimizer clipping_optimizer() {
 ParameterLayout layout_for(Passes passes) {
   if (passes == Passes::kNarrow)
     return {4, std::vector<LayerSpec>{{8, Activation::kGelu}, {5, Activation::kRelu}, {1, Activation::kLinear}}};
-  return {4, std::vector<LayerSpec>{{64, Activation::kGelu, 0.2, Normalization::kBatchNorm},
-                                    {33, Activation::kRelu, 0, Normalization::kLayerNorm},
-                                    {1, Activation::kLinear}}};
+  return {4, std::vector<LayerSpec>{
+                 {64, Activation::kGelu, 0.2, Normalization::kBatchNorm},
+                 {33, Activation::kRelu, 0, Normalization::kLayerNorm},
+                 {20, Activation::kPrelu, 0, Normalization::kBatchNorm, NormPlace::kBehindActivation, Slopes::kUnits},
+                 {10, Activation::kPrelu},
+                 {1, Activation::kLinear}}};
 }
 
 std::uint64_t allocations_of_steps(const StepCase& c) {

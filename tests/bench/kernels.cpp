@@ -73,6 +73,8 @@ T naive_value(Activation f, T z) {
       return z * std::clamp<T>(z + 3, 0, 6) / 6;
     case Activation::kSoftsign:
       return z / (1 + std::abs(z));
+    case Activation::kPrelu:  // has kernels of its own
+      break;
   }
   return 0;
 }

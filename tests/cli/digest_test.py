@@ -73,7 +73,7 @@ class Fingerprint(CliTest):
         digest = hashlib.sha256()
         with h5py.File(self.checkpoints(run)[-1]) as file:
             for layer in sorted(file["model"]):
-                tensors = ("weight", "bias", "norm_weight", "norm_bias", "running_mean", "running_var")
+                tensors = ("weight", "bias", "norm_weight", "norm_bias", "running_mean", "running_var", "slope")
                 for tensor in (name for name in tensors if name in file["model"][layer]):
                     digest.update(file["model"][layer][tensor][()].tobytes())
         return digest.hexdigest()[:16]

@@ -16,6 +16,8 @@ shuffle = window
 [model]
 layer = 24 batch-norm mish dropout=0.2
 layer = 16 selu layer-norm dropout=0.1
+layer = 12 prelu batch-norm slopes=units dropout=0.1
+layer = 8 prelu
 layer = 4 linear
 [train]
 loss = categorical-cross-entropy

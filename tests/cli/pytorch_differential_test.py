@@ -22,7 +22,8 @@ except ImportError:
 
 ACTIVATIONS = {"linear": "Identity", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU", "leaky-relu": "LeakyReLU",
                "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "softplus": "Softplus",
-               "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign"}
+               "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign",
+               "prelu": "PReLU"}
 NORMALIZATIONS = {"batch-norm": "BatchNorm1d", "layer-norm": "LayerNorm"}
 LOSSES = {"mse": "MSELoss", "mae": "L1Loss", "huber": "HuberLoss", "binary-cross-entropy": "BCEWithLogitsLoss",
           "categorical-cross-entropy": "CrossEntropyLoss"}
@@ -41,7 +42,7 @@ NORMALIZED = {"float64": 1e-9, "float32": 1e-3}
 @dataclasses.dataclass
 class Case:
     """A training job. Layers are (units, activation), output layer included; a normalization may stand beside the
-    activation, on either side of it."""
+    activation, on either side of it, and `slopes=units` anywhere behind a prelu."""
 
     loss: str
     layers: list
@@ -68,7 +69,7 @@ class Case:
 
     @property
     def normalized(self):
-        return any(" " in functions for _, functions in self.layers)
+        return any(name in NORMALIZATIONS for _, functions in self.layers for name in functions.split())
 
     @property
     def tolerance(self):
@@ -79,8 +80,8 @@ class Case:
         return EXACT[self.precision] * (100 if self.normalized else 1)
 
     def config(self):
-        layers = "".join(f"layer = {units} {f} dropout={self.dropout}\n" for units, f in self.layers[:-1])
-        layers += "layer = {} {}\n".format(*self.layers[-1])
+        layers = "".join(f"{layer_line(*layer)} dropout={self.dropout}\n" for layer in self.layers[:-1])
+        layers += layer_line(*self.layers[-1]) + "\n"
         return (f"[data]\ntrain = data.h5\nshuffle = {self.shuffle}\nstandardize = {self.standardize}\n"
                 f"[model]\n{layers}init = {self.init}\nprecision = {self.precision}\n"
                 f"[train]\nloss = {self.loss}\nepochs = 1000\nmax-steps = {STEPS}\nbatch-size = {self.batch}\n"
@@ -108,13 +109,20 @@ class Case:
         return values.astype(self.precision).astype(np.float64)
 
 
+def layer_line(units, functions):
+    """A layer's key, its settings behind its functions."""
+    return f"layer = {units} " + " ".join(sorted(functions.split(), key=lambda word: "=" in word))
+
+
 def drawn_case(seed):
-    """65 seeds in a row meet every loss with every activation in the first hidden layer."""
+    """70 seeds in a row meet every loss with every activation in the first hidden layer."""
     random = np.random.default_rng([seed, 2])
     losses, activations = list(LOSSES), list(ACTIVATIONS)
     hidden = [activations[seed % len(activations)], *random.choice(activations, random.integers(0, 4))]
     loss = losses[seed % len(losses)]
-    output = "linear" if loss.endswith("cross-entropy") else random.choice(["linear", "linear", "tanh", "softplus"])
+    hidden = [name + random.choice(["", " slopes=units"]) if name == "prelu" else name for name in hidden]
+    outputs_of = ["linear", "linear", "tanh", "softplus", "prelu"]
+    output = "linear" if loss.endswith("cross-entropy") else random.choice(outputs_of)
     outputs = int(random.integers(2 if loss == "categorical-cross-entropy" else 1, 5))
     init = INITIALIZERS[seed % len(INITIALIZERS)]
     batch = int(random.integers(7, 40))
@@ -156,7 +164,13 @@ def tensors(model, *wanted):
 
 
 def learned_tensors(model):
-    return tensors(model, "weight", "bias", "norm_weight", "norm_bias")
+    """In PyTorch's order: a layer's functions as they are applied."""
+    norm = ("norm_weight", "norm_bias")
+    found = []
+    for layer, group in sorted(model.items()):
+        behind = group.attrs.get("norm_place") == b"behind-activation"
+        found += tensors({layer: group}, "weight", "bias", *(("slope", *norm) if behind else (*norm, "slope")))
+    return found
 
 
 def read_checkpoint(path):
@@ -198,7 +212,7 @@ class Replay:
         layers, inputs = [], case.features
         for units, functions in case.layers:
             linear = torch.nn.Linear(inputs, units, dtype=self.dtype)
-            layers.append(torch.nn.Sequential(linear, *(self.module(name, units) for name in functions.split())))
+            layers.append(torch.nn.Sequential(linear, *self.modules(functions.split(), units)))
             inputs = units
         self.network = torch.nn.Sequential(*layers)
         self.set_state(initial)
@@ -206,10 +220,14 @@ class Replay:
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=case.rate, momentum=case.momentum,
                                          nesterov=case.nesterov, weight_decay=case.decay)
 
-    def module(self, name, units):
-        if name in NORMALIZATIONS:
-            return getattr(torch.nn, NORMALIZATIONS[name])(units, dtype=self.dtype)
-        return getattr(torch.nn, ACTIVATIONS[name])()
+    def modules(self, words, units):
+        for name in words:
+            if name in NORMALIZATIONS:
+                yield getattr(torch.nn, NORMALIZATIONS[name])(units, dtype=self.dtype)
+            elif name == "prelu":
+                yield torch.nn.PReLU(units if "slopes=units" in words else 1, dtype=self.dtype)
+            elif "=" not in name:
+                yield getattr(torch.nn, ACTIVATIONS[name])()
 
     def set_state(self, state):
         for parameter, values in zip(self.network.parameters(), state.parameters, strict=True):
@@ -235,13 +253,16 @@ class Replay:
                 x = x * torch.from_numpy(kept) / (1 - p)
         return x
 
+    def rates(self):
+        """Of every step."""
+        return [self.case.rate * min(1, (step + 1) / max(1, self.case.warmup)) for step in range(STEPS)]
+
     def train(self, x, y):
         """Loss and learning rate of every step, over the minibatches of whole epochs one after the other."""
         x, y = self.tensors(x, y)
         batches = list(zip(x.split(self.case.batch), y.split(self.case.batch)))
         history = []
-        for step in range(STEPS):
-            rate = self.case.rate * min(1, (step + 1) / max(1, self.case.warmup))
+        for step, rate in enumerate(self.rates()):
             self.optimizer.param_groups[0]["lr"] = rate
             epoch, index = divmod(step, len(batches))
             rows, targets = batches[index]
@@ -350,7 +371,7 @@ class Differential(CliTest):
                 self.check(case)
 
     def test_every_loss_with_every_activation(self):
-        self.check_all(drawn_case(seed) for seed in range(65))
+        self.check_all(drawn_case(seed) for seed in range(70))
 
     def test_single_precision(self):
         self.check_all(dataclasses.replace(drawn_case(seed), precision="float32") for seed in range(100, 110))
@@ -371,6 +392,22 @@ class Differential(CliTest):
         self.check(Case(loss="categorical-cross-entropy", rows=500, features=70, batch=192, shard=48, threads=3,
                         layers=[(256, "batch-norm relu"), (130, "gelu batch-norm"), (90, "layer-norm tanh"),
                                 (10, "linear")], momentum=0.9))
+
+    def test_learned_slopes(self):
+        """One of a layer and one of each unit, beside either normalization, before dropout, and of the output."""
+        layers = [(9, "prelu"), (8, "batch-norm prelu slopes=units"), (7, "prelu slopes=units layer-norm"),
+                  (6, "prelu batch-norm"), (5, "layer-norm prelu"), (4, "prelu slopes=units")]
+        cases = [Case(loss=loss, layers=layers[first:] + [(3, output)], rows=70, batch=16, shard=shard, threads=3,
+                      dropout=dropout, momentum=0.9, decay=0.01, seed=first + 700)
+                 for first, loss, output, shard, dropout in (
+                     (0, "mse", "prelu slopes=units", 5, 0), (1, "huber", "prelu", 16, 0.2), (2, "mae", "linear", 1, 0),
+                     (3, "categorical-cross-entropy", "linear", 7, 0.3), (4, "binary-cross-entropy", "linear", 16, 0),
+                     (5, "mse", "prelu", 3, 0))]
+        self.check_all(cases)
+        self.check_all(dataclasses.replace(case, precision="float32") for case in cases[3:])
+        shutil.rmtree(self.folder / "runs")
+        self.check(Case(loss="categorical-cross-entropy", rows=500, features=70, batch=192, shard=48, threads=3,
+                        layers=[(256, "prelu slopes=units"), (130, "prelu"), (10, "linear")], momentum=0.9))
 
     def test_standardized(self):
         for precision in TOLERANCE:

@@ -1,10 +1,13 @@
-"""A checkpoint becomes a PyTorch model, by h5py and about twenty lines, whose outputs are those of `gradloom predict`.
+"""A checkpoint becomes a PyTorch model, by h5py and about twenty lines, whose outputs are those of `gradloom predict`:
+by the lines here, which keep the precision, and by those of the README.
 
 Run by ctest with the program's path in GRADLOOM; skipped where Python has no torch.
 """
 
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -19,8 +22,8 @@ except ImportError:
 
 ACTIVATIONS = {"linear": "Identity", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU", "leaky-relu": "LeakyReLU",
                "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "softplus": "Softplus",
-               "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign"}
-
+               "selu": "SELU", "mish": "Mish", "hardswish": "Hardswish", "softsign": "Softsign",
+               "prelu": "PReLU"}
 
 NORMALIZATIONS = {"batch-norm": "BatchNorm1d", "layer-norm": "LayerNorm"}
 
@@ -36,6 +39,13 @@ def normalization_of(group):
     return norm
 
 
+def activation_of(group):
+    activation = getattr(torch.nn, ACTIVATIONS[group.attrs["activation"].decode()])()
+    if "slope" in group:
+        activation.weight.data = torch.from_numpy(group["slope"][()])
+    return activation
+
+
 def load(path):
     """The network of a checkpoint, and its standardization as arrays by name."""
     with h5py.File(path) as file:
@@ -46,7 +56,7 @@ def load(path):
             linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
             linear.weight.data = weight
             linear.bias.data = torch.from_numpy(group["bias"][()])
-            functions = [getattr(torch.nn, ACTIVATIONS[group.attrs["activation"].decode()])()]
+            functions = [activation_of(group)]
             if "normalization" in group.attrs:
                 before = group.attrs["norm_place"] == b"before-activation"
                 functions.insert(0 if before else 1, normalization_of(group))
@@ -113,6 +123,34 @@ class TorchLoad(unittest.TestCase):
                   "1 linear"]
         ours, _ = self.train(x, x.sum(axis=1), "mse", layers, "--model.precision=float64")
         np.testing.assert_allclose(ours, predict(self.checkpoint(), x), rtol=1e-12, atol=1e-12)
+
+    def test_learned_slopes(self):
+        x = np.random.default_rng(5).normal(size=(300, 3))
+        layers = ["6 prelu", "5 batch-norm prelu slopes=units", "4 prelu layer-norm dropout=0.1",
+                  "2 prelu slopes=units"]
+        y = np.stack([x[:, 0] * x[:, 1], x[:, 2]], axis=1)
+        ours, _ = self.train(x, y, "mse", layers, "--model.precision=float64", "--optimizer.learning-rate=0.1")
+        model, _ = load(self.checkpoint())
+        slopes = [module.weight.detach().numpy() for module in model if isinstance(module, torch.nn.PReLU)]
+        self.assertEqual([slope.shape for slope in slopes], [(1,), (5,), (1,), (2,)])
+        self.assertTrue(all((slope != 0.25).all() for slope in slopes))
+        np.testing.assert_allclose(ours, predict(self.checkpoint(), x), rtol=1e-12, atol=1e-12)
+
+    def test_the_lines_of_the_readme(self):
+        """On every activation, on both kinds of slopes and of normalizations, and on the average by train.ema."""
+        readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+        lines = readme.split("```python\nimport h5py, torch\n")[1].split("```")[0]
+        path = re.search(r'h5py\.File\("(.*)"\)', lines)[1]
+        x = np.random.default_rng(6).normal(size=(300, 3)).astype(np.float32)
+        layers = [f"6 {activation}" for activation in ACTIVATIONS]
+        layers += ["5 batch-norm prelu slopes=units dropout=0.1", "4 prelu layer-norm", "1 linear"]
+        for options in ((), ("--train.ema=0.9",)):
+            shutil.rmtree(self.path / "runs", ignore_errors=True)
+            ours, _ = self.train(x, x[:, 0] * x[:, 1], "mse", layers, *options)
+            names = {"h5py": h5py, "torch": torch}
+            exec(lines.replace(path, str(self.checkpoint())), names)
+            with torch.no_grad():
+                np.testing.assert_allclose(ours, names["model"](torch.from_numpy(x)).numpy(), rtol=1e-5, atol=1e-5)
 
     def test_double_precision(self):
         x = np.random.default_rng(3).normal(size=(300, 3))

@@ -75,13 +75,8 @@ TEMPLATE_TEST_CASE("a checkpoint comes back as it was written", "[checkpoint]", 
 namespace {
 
 // Numbers that no two elements share, also where there is no optimizer state.
-Checkpoint<double> normalized_checkpoint() {
+Checkpoint<double> numbered_checkpoint(const std::vector<LayerSpec>& layers) {
   Checkpoint<double> c = sample_checkpoint<double>();
-  using enum Normalization;
-  using enum NormPlace;
-  const std::vector<LayerSpec> layers = {{3, Activation::kRelu, 0.25, kBatchNorm, kBeforeActivation},
-                                         {2, Activation::kTanh, 0, kLayerNorm, kBehindActivation},
-                                         {1, Activation::kLinear}};
   c.layout = ParameterLayout(2, layers);
   c.parameters = c.optimizer["momentum"] = AlignedBuffer<double>(c.layout.size(), 0.0);
   double next = 1;
@@ -96,9 +91,28 @@ Checkpoint<double> normalized_checkpoint() {
 
 }  // namespace
 
+TEST_CASE("learned slopes come back, and of how many units they are", "[checkpoint]") {
+  const testing::TemporaryFolder folder;
+  using enum Normalization;
+  using enum NormPlace;
+  const Checkpoint<double> written =
+      numbered_checkpoint({{3, Activation::kPrelu, 0.25, kBatchNorm, kBehindActivation, Slopes::kUnits},
+                           {2, Activation::kPrelu},
+                           {1, Activation::kPrelu, 0, kNone, kBeforeActivation, Slopes::kUnits}});
+  write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
+  const auto read = read_checkpoint<double>(folder / "c.h5");
+  CHECK(read.layout.specs() == written.layout.specs());
+  CHECK(equal(read.parameters, written.parameters));
+  CHECK(equal(read.optimizer.at("momentum"), written.optimizer.at("momentum")));
+}
+
 TEST_CASE("normalizations come back with their running averages", "[checkpoint]") {
   const testing::TemporaryFolder folder;
-  Checkpoint<double> written = normalized_checkpoint();
+  using enum Normalization;
+  using enum NormPlace;
+  Checkpoint<double> written = numbered_checkpoint({{3, Activation::kRelu, 0.25, kBatchNorm, kBeforeActivation},
+                                                    {2, Activation::kTanh, 0, kLayerNorm, kBehindActivation},
+                                                    {1, Activation::kLinear}});
   write_bytes(folder / "c.h5", encode_checkpoint(view_of(written)));
   const auto read = read_checkpoint<double>(folder / "c.h5");
   CHECK(read.layout.specs() == written.layout.specs());
@@ -371,6 +385,16 @@ TEST_CASE("a sealed file of another structure is refused", "[checkpoint]") {
   CHECK(with_norm("norm", "before-activation").find("unknown normalization 'norm'") != std::string::npos);
   CHECK(with_norm("batch-norm", "there").find("unknown norm_place 'there'") != std::string::npos);
   CHECK(with_norm("layer-norm", "behind-activation").find("output layer and has a norm") != std::string::npos);
+  const auto with_slopes = [&](const char* slopes) {
+    return error_with([&](h5::File& f) {
+      model(f, 2, "prelu");
+      if (slopes != nullptr) f.write_attribute("/model/layer_000", "slopes", std::string(slopes));
+      f.write_attribute("/model", "loss", std::string("mse"));
+    });
+  };
+  CHECK(with_slopes(nullptr).find("attribute slopes") != std::string::npos);
+  CHECK(with_slopes("2").find("unknown slopes '2'") != std::string::npos);
+  CHECK(with_slopes("units").find("/model/layer_000/slope") != std::string::npos);
   CHECK(error_with([&](h5::File& f) { model(f, 4, "relu"); }).find("has shape (3, 2) where (3, 4) is expected") !=
         std::string::npos);
   CHECK(error_with([&](h5::File& f) { model(f, 2, "rolu"); }).find("unknown activation 'rolu'") != std::string::npos);

@@ -186,7 +186,8 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[data]\nmemory = 99999999TiB", {"512MiB"}},
       {"[data]\nfeatures =", {"must be a name, and not empty"}},
       {"[data]\nshuffle = windows", {"must be one of full, window, none", "did you mean window?"}},
-      {"[model]\nlayer = 30", {"c.ini:9: model.layer = 30: must be `UNITS [NORM] ACTIVATION [NORM] [dropout=P]`"}},
+      {"[model]\nlayer = 30",
+       {"c.ini:9: model.layer = 30: must be `UNITS [NORM] ACTIVATION [NORM] [dropout=P] [slopes=units]`"}},
       {"[model]\nlayer = 0 relu", {"UNITS must be an integer from 1 to 10000000"}},
       {"[model]\nlayer = 99999999 relu", {"UNITS must be"}},
       {"[model]\nlayer = -3 relu", {"UNITS must be"}},
@@ -200,6 +201,13 @@ TEST_CASE("A wrong line is refused with its place and what is allowed", "[config
       {"[model]\nlayer = 30 relu dropout=20%", {"P of dropout=P must be"}},
       {"[model]\nlayer = 30 relu dropout", {"P of dropout=P must be"}},
       {"[model]\nlayer = 30 relu dropout=0.1 dropout=0.2", {"dropout is set twice"}},
+      {"[model]\nlayer = 30 relu slopes=units", {"slopes belong to prelu; relu learns none"}},
+      {"[model]\nlayer = 30 leaky-relu slopes=1", {"slopes belong to prelu; leaky-relu learns none"}},
+      {"[model]\nlayer = 30 prelu slopes=2", {"slopes must be one of 1, units"}},
+      {"[model]\nlayer = 30 prelu slopes", {"slopes must be one of 1, units"}},
+      {"[model]\nlayer = 30 prelu slopes=units dropout=0.1 slopes=units", {"slopes is set twice"}},
+      {"[model]\nlayer = 30 prelu slops=units", {"'slops=units' is not known", "did you mean slopes?"}},
+      {"[model]\nlayer = 30 prleu", {"softsign, prelu", "did you mean prelu?"}},
       {"[model]\nlayer = 30 batch-norm", {"ACTIVATION must be one of linear"}},
       {"[model]\nlayer = 30 none relu", {"ACTIVATION must be one of linear"}},
       {"[model]\nlayer = 30 batch-norm relu layer-norm", {"'layer-norm' is a second normalization"}},
@@ -416,6 +424,30 @@ TEST_CASE("A layer's words are read in the order of its functions", "[config]") 
                                         Contains("layer = 6 tanh layer-norm") && Contains("layer = 7 layer-norm gelu"));
 }
 
+TEST_CASE("Slopes stand beside dropout, in any order", "[config]") {
+  const TemporaryFile file("quick.ini", kMinimal);
+  const Config config =
+      load_config(file.path(), {"model.layer=5 prelu slopes=units", "model.layer=6 prelu dropout=0.5 slopes=units",
+                                "model.layer=7 batch-norm prelu slopes=1", "model.layer=1 prelu slopes=units"});
+  using enum Normalization;
+  using enum NormPlace;
+  const std::vector<LayerSpec> expected = {{5, Activation::kPrelu, 0, kNone, kBeforeActivation, Slopes::kUnits},
+                                           {6, Activation::kPrelu, 0.5, kNone, kBeforeActivation, Slopes::kUnits},
+                                           {7, Activation::kPrelu, 0, kBatchNorm, kBeforeActivation, Slopes::kOne},
+                                           {1, Activation::kPrelu, 0, kNone, kBeforeActivation, Slopes::kUnits}};
+  CHECK(config.model.layers == expected);
+  const std::string text = resolved_text(config);
+  CHECK_THAT(text, Contains("layer = 5 prelu slopes=units") && Contains("layer = 6 prelu slopes=units dropout=0.5") &&
+                       Contains("layer = 7 batch-norm prelu ") && Contains("layer = 1 prelu slopes=units"));
+  CHECK(parse_config(text, "resolved").model.layers == expected);
+}
+
+TEST_CASE("Slopes of a config built in code belong to prelu too", "[config]") {
+  Config config = parse_config(kMinimal, "c.ini");
+  config.model.layers[0].slopes = Slopes::kUnits;
+  CHECK_THROWS_WITH(validate(config), Contains("model.layer") && Contains("slopes belong to prelu"));
+}
+
 TEST_CASE("Wrong overrides are refused", "[config]") {
   CHECK_THAT(override_message({"train.epoch=3"}),
              Contains("command line: unknown key train.epoch") && Contains("did you mean train.epochs?"));
@@ -466,6 +498,7 @@ TEST_CASE("Random configs survive the resolved text bit by bit", "[config]") {
     for (LayerSpec& layer : c.model.layers) {
       layer.normalization = *from_string<Normalization>(enum_names<Normalization>()[draw(3)]);
       if (layer.normalization != Normalization::kNone && draw(2)) layer.norm_place = NormPlace::kBehindActivation;
+      if (layer.activation == Activation::kPrelu && draw(2)) layer.slopes = Slopes::kUnits;
     }
     c.model.layers.back() = {c.model.layers.back().units, c.model.layers.back().activation};
     c.data.memory = draw(2) ? random.bits(counter++) >> draw(60) : draw(100) << 20;

@@ -54,6 +54,8 @@ Wide value_reference(Activation f, Wide z) {
       return z * std::clamp<Wide>(z + 3, 0, 6) / 6;
     case Activation::kSoftsign:
       return z / (1 + std::abs(z));
+    case Activation::kPrelu:  // prelu_test.cpp
+      break;
   }
   return 0;
 }
@@ -89,6 +91,8 @@ Wide slope_reference(Activation f, Wide z) {
       return z < -3 ? 0 : z > 3 ? 1 : z / 3 + 0.5L;
     case Activation::kSoftsign:
       return 1 / ((1 + std::abs(z)) * (1 + std::abs(z)));
+    case Activation::kPrelu:
+      break;
   }
   return 0;
 }

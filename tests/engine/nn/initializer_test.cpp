@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -62,6 +63,7 @@ TEST_CASE("initial weights have the spread that their authors give", "[nn]") {
                             {Initializer::kAuto, Activation::kMish, torch, true},
                             {Initializer::kAuto, Activation::kHardswish, torch, true},
                             {Initializer::kAuto, Activation::kSoftsign, xavier, true},
+                            {Initializer::kAuto, Activation::kPrelu, torch, true},
                             {Initializer::kAuto, Activation::kSelu, std::sqrt(1.0 / kInputs), false}};
   const double n = kInputs * kUnits;
   for (const auto& [init, activation, deviation, uniform] : table) {
@@ -94,6 +96,20 @@ TEST_CASE("biases are zero, but for standard-normal parameters and auto outside 
                               : init == Initializer::kAuto   ? layout.parameter_count() - 2
                                                              : layout.parameter_count() - 7;
     CHECK(zeros == layout.size() - drawn);  // the gaps between tensors are zero too
+  }
+}
+
+TEST_CASE("slopes start with 0.25, as PyTorch's, whatever weights start with", "[nn]") {
+  LayerSpec of_units{5, Activation::kPrelu};
+  of_units.slopes = Slopes::kUnits;
+  const ParameterLayout layout(3, std::vector<LayerSpec>{of_units, {2, Activation::kPrelu}});
+  for (const std::string& name : enum_names<Initializer>()) {
+    INFO(name);
+    std::vector<double> block(layout.size(), 77.0);
+    initialize(*from_string<Initializer>(name), layout, 4, block.data());
+    for (const double slope : layout.slope(block.data(), 0)) CHECK(slope == 0.25);
+    CHECK(layout.slope(block.data(), 1)[0] == 0.25);
+    CHECK(block[layout.layer(1).slope_offset + 1] == 0);  // gaps
   }
 }
 

@@ -1,5 +1,6 @@
 #include "engine/nn/layout.hpp"
 
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -36,6 +37,29 @@ TEST_CASE("views of a block have the layers' shapes", "[nn]") {
   CHECK(weight.data == block.data() + layout.layer(0).weight_offset);
   CHECK(layout.bias(block.data(), 0).size() == 7);
   CHECK(layout.bias(block.data(), 0).data() == block.data() + layout.layer(0).bias_offset);
+}
+
+TEST_CASE("slopes of a prelu are a tensor of the layer, behind its others", "[nn]") {
+  const std::vector<LayerSpec> specs = {
+      {20, Activation::kPrelu, 0.1, Normalization::kBatchNorm, NormPlace::kBehindActivation, Slopes::kUnits},
+      {5, Activation::kPrelu},
+      {1, Activation::kLinear}};
+  const ParameterLayout layout(3, specs);
+  CHECK(layout.specs() == specs);
+  CHECK(layout.parameter_count() == 3 * 20 + 20 + 2 * 20 + 20 + 20 * 5 + 5 + 1 + 5 + 1);
+  const LayerTensor& of_units = layout.layer(0).tensors.back();
+  CHECK(std::string(of_units.name) == "slope");
+  CHECK(of_units.shape() == std::vector<std::uint64_t>{20});
+  CHECK((of_units.learned && of_units.offset == layout.layer(0).slope_offset));
+  CHECK(of_units.offset >= layout.layer(0).running_var_offset + 20);
+  CHECK(layout.layer(1).tensors.back().shape() == std::vector<std::uint64_t>{1});
+  CHECK(layout.layer(1).slope_offset == layout.layer(1).bias_offset + 16);
+  CHECK(layout.layer(2).weight_offset == layout.layer(1).slope_offset + 16);
+  CHECK(layout.layer(2).slope_count() == 0);
+  std::vector<float> block(layout.size());
+  CHECK(layout.slope(block.data(), 0).size() == 20);
+  CHECK(layout.slope(block.data(), 1).data() == block.data() + layout.layer(1).slope_offset);
+  CHECK(layout.slope(block.data(), 2).empty());
 }
 
 TEST_CASE("layers are named by three digits", "[nn]") {

@@ -1,5 +1,6 @@
 #include "engine/nn/network.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -15,11 +16,18 @@ namespace {
 
 constexpr std::size_t kRows = 7, kInputs = 4, kOutputs = 3;
 
+LayerSpec layer_of(std::size_t units, Activation f, Slopes slopes) {
+  LayerSpec layer{units, f};
+  layer.slopes = slopes;
+  return layer;
+}
+
 /// Two hidden layers of one activation on seven random rows, in float64.
 struct Problem {
-  Problem(Activation hidden, Activation output, Loss loss_)
+  Problem(Activation hidden, Activation output, Loss loss_, Slopes slopes = Slopes::kOne)
       : loss(loss_),
-        network({kInputs, std::vector<LayerSpec>{{6, hidden}, {5, hidden}, {kOutputs, output}}}),
+        network({kInputs, std::vector<LayerSpec>{layer_of(6, hidden, slopes), layer_of(5, hidden, slopes),
+                                                 layer_of(kOutputs, output, slopes)}}),
         parameters(network.layout().size()),
         gradient(network.layout().size(), 0.0),
         workspace(network.layout(), kRows, true),
@@ -27,6 +35,8 @@ struct Problem {
         y(kRows, target_columns(loss, kOutputs)) {
     initialize(Initializer::kNormal, network.layout(), 11, parameters.data());
     for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i] *= 0.6;
+    for (std::size_t l = 0; l < network.layout().depth(); ++l)  // of either sign
+      for (double& slope : network.layout().slope(parameters.data(), l)) slope -= 0.1 * static_cast<double>(next++ % 4);
     const CounterRandom random(12, RandomUse::kGenerator);
     for (std::size_t i = 0; i < kRows * kInputs; ++i) x.data()[i] = random.normal(i);
     for (std::size_t i = 0; i < kRows * y.cols(); ++i)
@@ -48,11 +58,15 @@ struct Problem {
     network.forward(parameters.data(), x.view(), workspace, rows);
     loss_and_delta<double>(loss, network.output(workspace, rows), y.view().row_range(rows.first, rows.count),
                            1 / terms(), workspace.delta.back().view().row_range(rows.first, rows.count));
-    network.apply_output_derivative(workspace, rows);
+    network.apply_output_derivative(parameters.data(), workspace, rows);
     for (std::size_t l = layout.depth(); l-- > 0;) {
       network.gradient(l, x.view(), workspace, rows, 0, layout.weight(gradient.data(), l),
                        layout.bias(gradient.data(), l).data());
       if (l > 0) network.backward_delta(parameters.data(), l, workspace, rows);
+      if (auto& prelu = workspace.prelu[l]) {
+        prelu->join_gradient(kRows);
+        std::copy_n(prelu->slope_gradient(), layout.layer(l).slope_count(), layout.slope(gradient.data(), l).data());
+      }
     }
   }
 
@@ -62,6 +76,7 @@ struct Problem {
   AlignedBuffer<double> parameters, gradient;
   Workspace<double> workspace;
   Matrix<double> x, y;
+  std::size_t next = 0;
 };
 
 /// The largest difference between the gradient and central differences, relative to the largest gradient element.
@@ -101,8 +116,22 @@ TEST_CASE("gradients agree with central differences for every activation and los
   CHECK(gradient_error(all_the_same) < 1e-6);
 }
 
+TEST_CASE("gradients agree with central differences for learned slopes", "[nn]") {
+  const auto slopes = GENERATE(Slopes::kOne, Slopes::kUnits);
+  const auto loss =
+      GENERATE(Loss::kMse, Loss::kMae, Loss::kHuber, Loss::kBinaryCrossEntropy, Loss::kCategoricalCrossEntropy);
+  INFO(to_string(slopes) << " " << to_string(loss));
+  Problem behind_linear_output(Activation::kPrelu, Activation::kLinear, loss, slopes);
+  CHECK(gradient_error(behind_linear_output) < 1e-6);
+  if (is_classification(loss)) return;
+  Problem all_the_same(Activation::kPrelu, Activation::kPrelu, loss, slopes);
+  CHECK(gradient_error(all_the_same) < 1e-6);
+}
+
 TEST_CASE("gradients of row ranges add up to the gradient of all rows", "[nn]") {
-  Problem problem(Activation::kGelu, Activation::kSilu, Loss::kMse);
+  const bool learned = GENERATE(false, true);
+  Problem problem(learned ? Activation::kPrelu : Activation::kGelu, learned ? Activation::kPrelu : Activation::kSilu,
+                  Loss::kMse, Slopes::kUnits);
   problem.compute_gradient({0, 3});
   AlignedBuffer<double> sum = problem.gradient;
   problem.compute_gradient({3, 4});

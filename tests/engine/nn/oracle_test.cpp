@@ -89,7 +89,7 @@ struct Training {
     network.forward(parameters.data(), x.view(), workspace, all);
     const double sum = loss_and_delta<double>(loss, network.output(workspace, all), y.view(), 1 / terms,
                                               workspace.delta.back().view());
-    network.apply_output_derivative(workspace, all);
+    network.apply_output_derivative(parameters.data(), workspace, all);
     for (std::size_t l = layout.depth(); l-- > 0;) {
       network.gradient(l, x.view(), workspace, all, 0, layout.weight(gradient.data(), l),
                        layout.bias(gradient.data(), l).data());

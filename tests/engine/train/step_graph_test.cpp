@@ -89,6 +89,19 @@ Job job_with_normalization() {
   return job;
 }
 
+// Both kinds of slopes, behind either normalization, before dropout, and of the output.
+Job job_with_prelu() {
+  using enum Normalization;
+  using enum NormPlace;
+  Job job;
+  job.layers = {{64, Activation::kPrelu, 0.2, kNone, kBeforeActivation, Slopes::kUnits},
+                {33, Activation::kPrelu, 0, kLayerNorm, kBehindActivation, Slopes::kOne},
+                {20, Activation::kPrelu, 0, kBatchNorm, kBehindActivation, Slopes::kUnits},
+                {24, Activation::kPrelu, 0.3, kBatchNorm, kBeforeActivation, Slopes::kOne},
+                {5, Activation::kPrelu, 0, kNone, kBeforeActivation, Slopes::kUnits}};
+  return job;
+}
+
 Job wide_job() {
   Job job;
   job.layers = {{200, Activation::kTanh}, {90, Activation::kRelu}, {7, Activation::kLinear}};
@@ -131,8 +144,8 @@ Job clipping_job(Job job = {}) {
 }
 
 // By SGD: of a bias before a batch-norm, whose gradient is rounding alone, Adam would make whole steps.
-Job clipping_job_with_normalization() {
-  Job job = clipping_job(job_with_normalization());
+Job clipping_job_by_sgd(Job job) {
+  job = clipping_job(std::move(job));
   job.optimizer.type = OptimizerType::kSgd;
   job.optimizer.momentum = 0.9;
   return job;
@@ -226,6 +239,10 @@ void backward_whole(const Network<T>& network, const T* parameters, MatrixView<c
       std::copy_n(norm->bias_gradient(), layout.layer(l).units, gradient + layout.layer(l).norm_bias_offset);
       network.backward_through_normalization(parameters, l, w, rows);
     }
+    if (auto& prelu = w.prelu[l]) {
+      prelu->join_gradient(rows.count);
+      std::copy_n(prelu->slope_gradient(), layout.layer(l).slope_count(), layout.slope(gradient, l).data());
+    }
     network.gradient(l, x, w, rows, 0, layout.weight(gradient, l), layout.bias(gradient, l).data());
     if (l > 0) network.backward_delta(parameters, l, w, rows);
   }
@@ -249,7 +266,7 @@ TrainingState<T> train_naively(const Job& job) {
     loss_and_delta<T>(Loss::kMse, network.output(w, rows), y.view().row_range(0, rows.count),
                       static_cast<T>(1.0 / static_cast<double>(rows.count * layout.outputs())),
                       w.delta.back().view().row_range(0, rows.count));
-    network.apply_output_derivative(w, rows);
+    network.apply_output_derivative(state.parameters.data(), w, rows);
     backward_whole<T>(network, state.parameters.data(), x.view(), w, rows, gradient.data());
     update_naively(*optimizer, layout, k, gradient, state);
     average_naively(layout, k, state);
@@ -312,8 +329,8 @@ constexpr std::array<std::size_t, 3> kShardRows = {7, 64, 200};
 #endif
 
 TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[train][threads]", float, double) {
-  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), clipping_job(),
-                           clipping_job(job_with_normalization()));
+  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), job_with_prelu(), clipping_job(),
+                           clipping_job(job_with_normalization()), clipping_job(job_with_prelu()));
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
     for (const std::size_t shard_rows : kShardRows) {
@@ -330,8 +347,9 @@ TEMPLATE_TEST_CASE("a step gives the same bits for any number of threads", "[tra
 
 TEST_CASE("every way to compute a step agrees with the naive twin", "[train][threads]") {
   // In float64, five steps of a well-scaled network: rounding of sums of 200 terms stays below 1e-13.
-  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), many_inputs(), clipping_job(),
-                           clipping_job(job_with_dropout()), clipping_job_with_normalization());
+  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), job_with_prelu(), many_inputs(),
+                           clipping_job(), clipping_job(job_with_dropout()),
+                           clipping_job_by_sgd(job_with_normalization()), clipping_job_by_sgd(job_with_prelu()));
   const auto naive = train_naively<double>(job);
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
@@ -345,7 +363,7 @@ TEST_CASE("every way to compute a step agrees with the naive twin", "[train][thr
 }
 
 TEST_CASE("every way to compute a step averages the parameters as the naive twin does", "[train][threads]") {
-  Job job = GENERATE(Job{}, many_inputs());
+  Job job = GENERATE(Job{}, many_inputs(), job_with_prelu());
   job.averaged = true;
   const auto naive = train_naively<double>(job);
   for (const Way& way : kWays) {
@@ -474,7 +492,7 @@ TEST_CASE("a minibatch that weighs nothing has no loss and no gradient", "[train
 
 TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multiply and add at once", "[train][threads]",
                    float, double) {
-  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization());
+  const Job job = GENERATE(Job{}, job_with_dropout(), job_with_normalization(), job_with_prelu());
   for (const Way& way : kWays) {
     if (way.passes == Passes::kBlas || !knows(way, {job.inputs, job.layers})) continue;
     std::vector<TrainingState<TestType>> states;
@@ -486,7 +504,7 @@ TEMPLATE_TEST_CASE("own products give the same bits with any vectors that multip
 }
 
 TEST_CASE("steps that are not spread give the bits of spread ones", "[train][threads]") {
-  const Job job = GENERATE(Job{}, job_with_normalization());
+  const Job job = GENERATE(Job{}, job_with_normalization(), job_with_prelu());
   for (const Way& way : kWays) {
     if (!knows(way, {job.inputs, job.layers})) continue;
     StepPlan plan = plan_with(job, 16, way);
@@ -545,8 +563,8 @@ struct SmallStep {
 
   SmallStep(Activation hidden, bool drop, const Way& way, Normalization norm = Normalization::kNone,
             NormPlace place = NormPlace::kBeforeActivation)
-      : layout(kInputs, std::vector<LayerSpec>{{9, hidden, drop ? 0.3 : 0, norm, place},
-                                               {8, hidden, drop ? 0.6 : 0, norm, place},
+      : layout(kInputs, std::vector<LayerSpec>{{9, hidden, drop ? 0.3 : 0, norm, place, Slopes::kUnits},
+                                               {8, hidden, drop ? 0.6 : 0, norm, place, Slopes::kOne},
                                                {2, Activation::kLinear}}),
         network(layout),
         optimizer(Config::Optimizer{}),
@@ -605,16 +623,16 @@ TEST_CASE("a step follows the gradient of the loss, with dropout that of the net
           "[train][threads]") {
   const auto activation =
       GENERATE(Activation::kLinear, Activation::kTanh, Activation::kRelu, Activation::kElu, Activation::kGelu,
-               Activation::kSilu, Activation::kSoftplus, Activation::kMish, Activation::kSoftsign);
+               Activation::kSilu, Activation::kSoftplus, Activation::kMish, Activation::kSoftsign, Activation::kPrelu);
   const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
   const bool drop = GENERATE(false, true);
-  if (drop && way.passes == Passes::kNarrow) return;
+  if (way.passes == Passes::kNarrow && (drop || activation == Activation::kPrelu)) return;
   SmallStep job(activation, drop, way);
   CHECK(gradient_error(job) < 1e-6);
 }
 
 TEST_CASE("a step follows the gradient of the loss through normalizations", "[train][threads]") {
-  const auto activation = GENERATE(Activation::kTanh, Activation::kRelu, Activation::kGelu);
+  const auto activation = GENERATE(Activation::kTanh, Activation::kRelu, Activation::kGelu, Activation::kPrelu);
   const auto norm = GENERATE(Normalization::kBatchNorm, Normalization::kLayerNorm);
   const auto place = GENERATE(NormPlace::kBeforeActivation, NormPlace::kBehindActivation);
   const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
@@ -656,6 +674,26 @@ TEST_CASE("divergence is traced to its layer", "[train][threads]") {
   x(120, 7) = std::numeric_limits<float>::infinity();  // in one shard of four
   step.run(x.view(), y.view(), {0.1, 2}, {});
   CHECK(step.diverged_layer() == 0);
+}
+
+TEST_CASE("divergence of slopes is that of their layer", "[train][threads]") {
+  Job job = job_with_prelu();
+  job.optimizer = {};
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
+  if (way.passes == Passes::kNarrow) return;
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  const Sgd<float> optimizer(job.optimizer);
+  TrainingState<float> state = fresh_state<float>(layout, optimizer);
+  Arena arena(2);
+  StepGraph<float> step(network, Loss::kHuber, optimizer, plan_with(job, 50, way), state, arena);
+  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  step.run(x.view(), y.view(), {0.1, 1}, dropout_of(1));
+  REQUIRE(step.diverged_layer() == -1);
+  layout.slope(state.parameters.data(), 3)[0] = std::numeric_limits<float>::infinity();
+  step.run(x.view(), y.view(), {0.1, 2}, dropout_of(2));
+  CHECK(step.diverged_layer() == 3);
 }
 
 TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]") {
