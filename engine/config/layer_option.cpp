@@ -70,7 +70,7 @@ std::string parse_settings(LayerSpec& layer, Words words) {
                          did_you_mean(key, {"dropout", "slopes", "batch-norm", "layer-norm"}), kAllowed);
     if (std::ranges::find(keys, key) != keys.end()) return fmt::format("{} is set twice", key);
     keys.push_back(key);
-    const std::string complaint = key == "dropout" ? parse_dropout(layer, value) : parse_slopes(layer, value);
+    std::string complaint = key == "dropout" ? parse_dropout(layer, value) : parse_slopes(layer, value);
     if (!complaint.empty()) return complaint;
   }
   return "";

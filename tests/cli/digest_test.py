@@ -45,6 +45,8 @@ DIGESTS = {
         ("float64", "softplus", "leaky-relu"): "cfb4d30c82d3ed58",
         ("float32", "batch-norm relu", "tanh layer-norm"): "df9f69f38d5db351",
         ("float64", "layer-norm gelu", "elu batch-norm"): "505803cf40a1c0d1",
+        ("float32", "prelu", "batch-norm prelu slopes=units"): "e99addabcdd62dc1",
+        ("float64", "prelu slopes=units", "prelu layer-norm"): "67dd68915f4cdb8d",
     },
     "blas": {
         ("float32", "sigmoid", "relu"): "6ffe432a60cebd72",
@@ -54,6 +56,8 @@ DIGESTS = {
         ("float64", "softplus", "leaky-relu"): "2116c89dc2dbc9d8",
         ("float32", "batch-norm relu", "tanh layer-norm"): "dacf3e8661678e55",
         ("float64", "layer-norm gelu", "elu batch-norm"): "406161db2e8c47f2",
+        ("float32", "prelu", "batch-norm prelu slopes=units"): "126575c55f3af371",
+        ("float64", "prelu slopes=units", "prelu layer-norm"): "28283b2be4ac9680",
     },
 }
 
