@@ -169,9 +169,7 @@ TEST_CASE("any call of a session may fail: a run from the start", "[faults][thre
   let_calls_fail(OnError::kContinue, false);
 }
 
-TEST_CASE("any call of a session may fail: a resume", "[faults][threads]") {
-  let_calls_fail(OnError::kContinue, true);
-}
+TEST_CASE("any call of a session may fail: a resume", "[faults][threads]") { let_calls_fail(OnError::kContinue, true); }
 
 TEST_CASE("any call of a session may fail: a run that ends where a checkpoint cannot be written", "[faults][threads]") {
   let_calls_fail(OnError::kStop, true);
