@@ -34,7 +34,7 @@ void restart_with_one_blas_thread(char** argv) {
 std::string overview() {
   std::string text = "usage: gradloom COMMAND ...\n\n";
   for (const Command& command : commands())
-    text += fmt::format("  {:<13} {}\n", command.spec.name, command.spec.summary);
+    text += fmt::format("  {:<14} {}\n", command.spec.name, command.spec.summary);
   return text +
          "\n"
          "  gradloom help COMMAND   a command's arguments\n"

@@ -7,7 +7,7 @@ import unittest
 from support import PROGRAM, CliTest
 
 COMMANDS = ["train", "evaluate", "predict", "import", "generate", "inspect", "bench", "verify", "check",
-            "verify-resume", "repack", "schedule"]
+            "verify-resume", "repack", "schedule", "cross-validate"]
 
 
 class CommandLine(CliTest):
