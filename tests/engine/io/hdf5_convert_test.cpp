@@ -51,19 +51,15 @@ std::vector<T> by_library(NumberType type, bool big_endian, std::vector<std::byt
 
 template <class T>
 void check_against_library(NumberType type, bool big_endian) {
-  constexpr std::size_t kCount = 1 << 16;
+  constexpr std::ptrdiff_t kCount = 1 << 16;
   CAPTURE(name_of(type), big_endian, sizeof(T));
   const std::vector<std::byte> bytes = numbers(type, kCount);
   const std::vector<T> found = converted<T>(type, big_endian, bytes, kCount);
   const std::vector<T> expected = by_library<T>(type, big_endian, bytes, kCount);
-  for (std::size_t i = 0; i < kCount; ++i) {
-    if (std::isnan(expected[i])) {
-      REQUIRE(std::isnan(found[i]));
-    } else {
-      CAPTURE(i, found[i], expected[i]);
-      REQUIRE(found[i] == expected[i]);
-    }
-  }
+  const auto same = [](T a, T b) { return std::isnan(b) ? std::isnan(a) : a == b; };
+  const auto differs = std::mismatch(found.begin(), found.end(), expected.begin(), same).first - found.begin();
+  CAPTURE(differs);
+  REQUIRE(differs == kCount);
 }
 
 }  // namespace
