@@ -33,8 +33,14 @@ namespace {
 
 constexpr std::uint64_t kLongestMessage = 256 << 20;
 constexpr int kChildSocket = 3;
-constexpr double kBytesPerSecond = 16 << 20;  // a slow machine inflates and converts as many
-constexpr double kSecondsPerChunk = 50e-6;    // to find a chunk and take it from the library: mostly a few microseconds
+#if defined(__SANITIZE_ADDRESS__)
+constexpr double kSlowdown = 5;  // by AddressSanitizer, with room for what else runs beside the tests
+#else
+constexpr double kSlowdown = 1;
+#endif
+constexpr double kBytesPerSecond = (16 << 20) / kSlowdown;  // a slow machine inflates and converts as many
+// To find a chunk and take it from the library: mostly a few microseconds.
+constexpr double kSecondsPerChunk = 50e-6 * kSlowdown;
 constexpr double kIndexedPerSecond = 256 << 20;  // bytes of chunks whose index it walks through, were they small
 
 std::array<int, 2> socket_pair(const std::string& name) {
