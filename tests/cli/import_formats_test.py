@@ -7,6 +7,7 @@ import os
 import pty
 import random
 import resource
+import select
 import signal
 import subprocess
 import threading
@@ -265,10 +266,11 @@ class ProgressBar(ImportTest):
         process = subprocess.Popen([PROGRAM, "import", "-", "--output", "t.h5"], cwd=self.folder,
                                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=child)
         os.close(child)
-        for _ in range(3):
+        deadline = time.monotonic() + 60
+        while not select.select([parent], [], [], 0.15)[0]:  # the bar is drawn every tenth of a second
+            self.assertLess(time.monotonic(), deadline, "no bar was drawn")
             process.stdin.write(b"1,2\n" * 1000)
             process.stdin.flush()
-            time.sleep(0.15)  # the bar is drawn every tenth of a second
         process.stdin.close()
         text = b""
         try:
