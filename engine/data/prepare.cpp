@@ -20,7 +20,7 @@ void copy_row(const Dataset<T>& from, std::size_t row, Dataset<T>& to, std::size
 
 // A copy of these rows.
 template <class T>
-Dataset<T> rows_of(const Dataset<T>& data, const std::vector<std::size_t>& rows, std::string name) {
+Dataset<T> rows_of(const Dataset<T>& data, const std::vector<std::size_t>& rows, const std::string& name) {
   Dataset<T> part;
   part.x = Matrix<T>(rows.size(), data.features());
   if (data.outputs() != 0) part.y = Matrix<T>(rows.size(), data.outputs());
@@ -28,7 +28,7 @@ Dataset<T> rows_of(const Dataset<T>& data, const std::vector<std::size_t>& rows,
   part.feature_names = data.feature_names;
   part.class_names = data.class_names;
   part.source_rows.resize(rows.size());
-  part.name = std::move(name);
+  part.name = name;
   for (std::size_t i = 0; i < rows.size(); ++i) copy_row(data, rows[i], part, i);
   return part;
 }
