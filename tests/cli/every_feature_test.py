@@ -5,7 +5,7 @@ import unittest
 import h5py
 import numpy as np
 
-from support import CliTest
+from support import SANITIZED, CliTest
 
 CONFIG = """[data]
 train = data.h5
@@ -79,6 +79,7 @@ class EveryFeature(CliTest):
                        "--train.restore-best=false")
         self.assert_same_bits(whole, self.train("parts", "--resume"))
 
+    @unittest.skipIf(SANITIZED, "a sanitizer's processes start too slowly to be killed at every moment")
     def test_a_run_survives_kills(self):
         self.run_program("verify-resume", "c.ini", "--kills=1")
 

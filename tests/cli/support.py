@@ -20,6 +20,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 PROGRAM = os.environ.get("GRADLOOM", str(pathlib.Path(__file__).resolve().parents[2] / "build/release/gradloom"))
 
+# Whether the program was built with a sanitizer, and is several times slower; ctest says so.
+SANITIZED = os.environ.get("GRADLOOM_SANITIZED", "") != ""
+
 REGRESSION = """[data]
 train = data.h5
 [model]
