@@ -8,19 +8,10 @@ import unittest
 import h5py
 import numpy as np
 
+import support
 from support import CliTest
 
-REGRESSION = """[data]
-train = data.h5
-standardize = features
-[model]
-layer = 8 tanh
-layer = 1 linear
-[train]
-loss = mse
-epochs = 3
-batch-size = 16
-"""
+STANDARDIZED = support.REGRESSION.replace("[model]", "standardize = features\n[model]")
 CLASSES = """[data]
 train = data.h5
 standardize = features
@@ -43,11 +34,11 @@ class CrossValidate(CliTest):
         self.x = np.eye(ROWS)
         self.y = random.normal(size=(ROWS, 1))
         self.labels = random.choice(3, size=ROWS, p=(0.6, 0.3, 0.1))
-        self.write("c.ini", REGRESSION)
+        self.write("c.ini", STANDARDIZED)
 
     def regression(self, extra=""):
         self.write_data(x=self.x, y=self.y)
-        self.write("c.ini", REGRESSION + extra)
+        self.write("c.ini", STANDARDIZED + extra)
 
     def classes(self, extra=""):
         self.write_data(x=self.x, y=self.labels)
