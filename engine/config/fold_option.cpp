@@ -3,7 +3,7 @@
 namespace gradloom {
 namespace {
 
-constexpr const char* kAllowed = "none, or FOLD/FOLDS [stratified], such as 2/5, of 2 to 255 folds";
+constexpr const char* kFoldText = "none, or FOLD/FOLDS [stratified], such as 2/5, of 2 to 255 folds";
 constexpr IntegerRange kFolds{2, 255};
 
 std::optional<Fold> parse_fold(std::string_view text) {
@@ -24,10 +24,10 @@ std::optional<Fold> parse_fold(std::string_view text) {
 }  // namespace
 
 Option fold_option(OptionFacts facts) {
-  Option option = row(std::move(facts), kAllowed);
+  Option option = row(std::move(facts), kFoldText);
   option.parse = [](Config& config, const std::string& text) -> std::string {
     const std::optional<Fold> fold = parse_fold(text);
-    if (!fold && text != "none") return must_be(kAllowed);
+    if (!fold && text != "none") return must_be(kFoldText);
     config.data.fold = fold;
     return "";
   };

@@ -9,7 +9,7 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-constexpr IntegerRange kUnits{1, 10'000'000};
+constexpr IntegerRange kUnitCounts{1, 10'000'000};
 constexpr const char* kAllowed =
     "`UNITS [NORM] ACTIVATION [NORM] [dropout=P] [slopes=units]` with at most one NORM, batch-norm or layer-norm, and "
     "slopes of prelu alone, such as `30 sigmoid`, `256 relu dropout=0.2` or `256 batch-norm relu`";
@@ -90,7 +90,7 @@ std::string parse_layer(Config& config, const std::string& text) {
   for (std::string word; stream >> word;) words.push_back(word);
   if (words.size() < 2) return must_be(kAllowed);
   const std::optional<std::uint64_t> units = parse_integer(words[0]);
-  if (!units || !kUnits.holds(*units)) return fmt::format("UNITS must be {}", kUnits.text());
+  if (!units || !kUnitCounts.holds(*units)) return fmt::format("UNITS must be {}", kUnitCounts.text());
   LayerSpec layer{*units};
   std::string complaint = parse_functions(layer, Words(words).subspan(1));
   if (complaint.empty()) config.model.layers.push_back(layer);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace gradloom {
 
@@ -9,5 +10,11 @@ constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return a /
 
 /// The least multiple of b that is at least a. b > 0.
 constexpr std::uint64_t round_up(std::uint64_t a, std::uint64_t b) { return divide_up(a, b) * b; }
+
+/// a * b, or the largest number where that is more.
+constexpr std::uint64_t times(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
+}
 
 }  // namespace gradloom

@@ -16,7 +16,7 @@ namespace gradloom {
 namespace {
 
 constexpr std::size_t kMostFeatures = 10'000'000;  // 40 MB a row
-constexpr std::size_t kBlockBytes = 4 << 20;
+constexpr std::size_t kDrawnBytes = 4 << 20;
 
 const SyntheticKind& kind_named(const std::string& name) {
   std::vector<std::string> known;
@@ -61,7 +61,7 @@ void fill(const SyntheticSet& set, std::uint64_t first, std::size_t rows, std::s
 }
 
 void write_blocks(h5::File& file, const SyntheticSet& set, std::uint64_t rows, std::size_t features, bool labelled) {
-  const std::size_t wanted = std::max<std::size_t>(kBlockBytes / (features * sizeof(float)), 1);
+  const std::size_t wanted = std::max<std::size_t>(kDrawnBytes / (features * sizeof(float)), 1);
   const auto block_rows = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, rows));
   Block block{std::vector<float>(block_rows * features), std::vector<float>(block_rows),
               std::vector<std::int32_t>(block_rows)};

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPieceBytes = 1 << 20;
+constexpr std::size_t kCopiedBytes = 1 << 20;
 constexpr const char* kStandardInput = "-";
 
 void report(const ImportOptions& options, const std::string& phase, std::uint64_t done, std::uint64_t total) {
@@ -31,7 +31,7 @@ void report(const ImportOptions& options, const std::string& phase, std::uint64_
 
 // All that comes out of a descriptor.
 void copy(int from, const std::string& name, ScratchFile& to, const ImportOptions& options) {
-  std::vector<char> piece(kPieceBytes);
+  std::vector<char> piece(kCopiedBytes);
   for (std::uint64_t done = 0;;) {
     const ssize_t count = sys::read(from, piece.data(), piece.size());
     if (count < 0 && errno == EINTR) continue;

@@ -11,7 +11,7 @@
 namespace gradloom {
 namespace {
 
-constexpr std::size_t kBlockBytes = 2 << 20;
+constexpr std::size_t kPartBytes = 2 << 20;
 
 }  // namespace
 
@@ -52,7 +52,7 @@ void ImportWriter<X>::append(std::span<const X> x, std::span<const double> y, do
   part.y.insert(part.y.end(), y.begin(), y.end());
   if (layout_.weighted) part.weights.push_back(weight);
   ++part.rows;
-  if (part.x.size() * sizeof(X) >= kBlockBytes || part.y.size() * sizeof(double) >= kBlockBytes) flush(part);
+  if (part.x.size() * sizeof(X) >= kPartBytes || part.y.size() * sizeof(double) >= kPartBytes) flush(part);
 }
 
 template <class X>

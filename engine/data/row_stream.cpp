@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
+#include "engine/core/rounding.hpp"
 #include "engine/data/pending_files.hpp"
 #include "gradloom/errors.hpp"
 
@@ -17,11 +17,6 @@ namespace {
 constexpr std::uint64_t kBandShare = 8;
 constexpr std::uint64_t kChunkShare = 4;
 constexpr std::uint64_t kRowShare = 16;
-
-std::uint64_t times(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
-}
 
 }  // namespace
 

@@ -13,7 +13,7 @@ namespace gradloom {
 namespace {
 
 // Lines of blanks in front of a source's first record may fill a block.
-bool is_blank(const TextBlock& text) {
+bool holds_blanks_alone(const TextBlock& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c == ' ' || c == '\r' || c == '\n'; });
 }
 
@@ -47,7 +47,7 @@ void SourceBlockReader::open_next() {
 
 bool SourceBlockReader::next_of_source(TextBlock& text) {
   while (reader_->next(text))
-    if (!begins_source_ || !is_blank(text)) return true;
+    if (!begins_source_ || !holds_blanks_alone(text)) return true;
   if (begins_source_ && options_.header) throw DataError(fmt::format("{}: is empty", reader_->name()));
   return false;
 }

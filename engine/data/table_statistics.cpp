@@ -9,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include "engine/core/rounding.hpp"
 #include "gradloom/errors.hpp"
 
 namespace gradloom {
@@ -20,11 +21,6 @@ constexpr std::uint64_t kBandsBytes = 512 << 20;  // of all of them
 constexpr std::size_t kMostPending = 1 << 17;     // moments that a thread holds back
 
 std::uint64_t columns_of(const h5::DatasetInfo& info) { return info.shape.size() == 1 ? 1 : info.shape[1]; }
-
-std::uint64_t times(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
-}
 
 // How often each whole number stands in a column; given up where there are others, or too many.
 class ValueCounts {

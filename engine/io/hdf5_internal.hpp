@@ -3,7 +3,6 @@
 #include <hdf5.h>
 
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,12 +50,6 @@ class Handle {
   hid_t id_ = H5I_INVALID_HID;
   CloseFunction close_ = nullptr;
 };
-
-/// a * b, or the largest number: a shape that overflows is larger than any file.
-inline std::uint64_t times(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
-}
 
 /// A data set that is open for reading, checked once.
 struct ReadSet {

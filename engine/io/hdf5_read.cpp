@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/core/rounding.hpp"
 #include "engine/io/hdf5_internal.hpp"
 #include "engine/io/hdf5_remote.hpp"
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 
+#include "engine/core/rounding.hpp"
 #include "engine/io/hdf5_internal.hpp"
 
 /// Virtual data sets: the library gives fill values, and says nothing, where a source is not there or too short.

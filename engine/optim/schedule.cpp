@@ -124,7 +124,7 @@ double Schedule::cosine(std::uint64_t t) const {
     if (factor == 1) t %= period;
     while (t >= period) {  // at most 64 times: each period is at least twice the one before
       t -= period;
-      if (__builtin_mul_overflow(period, factor, &period)) period = std::numeric_limits<std::uint64_t>::max();
+      period = times(period, factor);
     }
   }
   return annealed(Anneal::kCosine, base_, least_, static_cast<double>(t) / static_cast<double>(period));
