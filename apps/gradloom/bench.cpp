@@ -78,7 +78,7 @@ std::string as_lines(const BenchReport& report) {
   return text;
 }
 
-int run(const Arguments& arguments) {
+int run_bench(const Arguments& arguments) {
   const std::uint64_t steps = arguments.integer("steps", 1, kMostSteps).value_or(0);
   const gradloom::Config config = gradloom::load_config(arguments.positionals().front(), arguments.overrides());
   const BenchReport report = gradloom::bench(config, steps);
@@ -101,5 +101,5 @@ Command bench_command() {
        "for its rows included; gemm_fraction the time of the products alone over it. The parts below add up to\n"
        "the step: forward, backward (weight gradients too), reduction (adding the shards' gradients) and update are\n"
        "thread-seconds over threads, other is handing out work and waiting for other threads.\n"},
-      run};
+      run_bench};
 }

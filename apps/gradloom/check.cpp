@@ -4,7 +4,7 @@
 
 namespace {
 
-int run(const Arguments& arguments) {
+int run_check(const Arguments& arguments) {
   const gradloom::Config config = gradloom::load_config(arguments.positionals().front(), arguments.overrides());
   for (const std::string& fact : gradloom::check(config)) print(fact + "\n");
   print("ok\n");
@@ -14,5 +14,6 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command check_command() {
-  return {{"check", {"CONFIG"}, "Finds everything that train would refuse, without training.", {}, true, ""}, run};
+  return {{"check", {"CONFIG"}, "Finds everything that train would refuse, without training.", {}, true, ""},
+          run_check};
 }

@@ -29,7 +29,7 @@ gradloom::CrossValidationOptions options_of(const Arguments& arguments, const Tr
   return options;
 }
 
-int run(const Arguments& arguments) {
+int run_cross_validate(const Arguments& arguments) {
   const std::string& path = arguments.positionals().front();
   const bool json = arguments.has("json");
   const bool quiet = json || arguments.has("quiet");
@@ -70,5 +70,5 @@ Command cross_validate_command() {
        "Printed are mean and standard deviation (of a sample, divided by K - 1) of the loss and of every metric;\n"
        "RUN.DIR/cross-validation.json has them too, with the numbers of each fold. Signals end it as they end\n"
        "train, and --resume goes on.\n"},
-      run};
+      run_cross_validate};
 }

@@ -19,7 +19,7 @@ std::optional<std::vector<gradloom::Metric>> metrics_of(const Arguments& argumen
   return metrics;
 }
 
-int run(const Arguments& arguments) {
+int run_evaluate(const Arguments& arguments) {
   const auto& names = arguments.positionals();
   gradloom::EvaluationOptions options = evaluation_options_of(arguments);
   options.weights = arguments.value("weights");
@@ -45,5 +45,5 @@ Command evaluate_command() {
        false,
        "CHECKPOINT is a checkpoint file, or a run folder: then its best checkpoint, else its newest. DATA is a data\n"
        "set file; several, or a glob, in quotes.\n"},
-      run};
+      run_evaluate};
 }

@@ -6,7 +6,7 @@
 
 namespace {
 
-int run(const Arguments& arguments) {
+int run_generate(const Arguments& arguments) {
   gradloom::GenerateOptions options;
   options.name = arguments.positionals().front();
   options.output = arguments.required("output");
@@ -39,5 +39,5 @@ Command generate_command() {
             {"output", "FILE.h5", "data set file to write"}},
            false,
            list_of_sets()},
-          run};
+          run_generate};
 }

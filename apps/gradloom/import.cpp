@@ -52,7 +52,7 @@ std::vector<double> split_of(const Arguments& arguments) {
   return fractions;
 }
 
-std::string report_text(const gradloom::ImportReport& report) {
+std::string import_text(const gradloom::ImportReport& report) {
   std::string text;
   for (const gradloom::ImportedFile& file : report.files)
     text +=
@@ -65,7 +65,7 @@ std::string report_text(const gradloom::ImportReport& report) {
   return text;
 }
 
-int run(const Arguments& arguments) {
+int run_import(const Arguments& arguments) {
   gradloom::ImportOptions options;
   options.sources = arguments.positionals();
   options.output = arguments.required("output");
@@ -88,7 +88,7 @@ int run(const Arguments& arguments) {
   options.on_progress = progress_bar();
   const gradloom::ImportReport report = gradloom::import_data(options);
   options.on_progress = nullptr;
-  print(report_text(report));
+  print(import_text(report));
   return 0;
 }
 
@@ -135,5 +135,5 @@ Command import_command() {
        "or as float64 where they were of 32 bits and more and not float32. Targets are stored as float64; with\n"
        "--classify they must be class indices from 0 and are stored as int32, as labels of IDX always are. CSV and\n"
        "LIBSVM are stored as float64.\n"},
-      run};
+      run_import};
 }

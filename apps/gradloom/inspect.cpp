@@ -4,7 +4,7 @@
 
 namespace {
 
-int run(const Arguments& arguments) {
+int run_inspect(const Arguments& arguments) {
   std::string text = gradloom::inspect(arguments.positionals().front(), arguments.has("json"), threads_of(arguments));
   if (!text.ends_with('\n')) text += '\n';
   print(text);
@@ -20,5 +20,5 @@ Command inspect_command() {
            {{"json", "", "print a JSON object"}, threads_option()},
            false,
            ""},
-          run};
+          run_inspect};
 }

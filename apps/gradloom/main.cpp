@@ -69,7 +69,7 @@ bool asks_for_help(const Words& words) {
   return std::any_of(words.begin(), end, [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
-int run(const Words& words) {
+int run_command(const Words& words) {
   if (words.empty()) {
     std::fputs(overview().c_str(), stderr);
     return static_cast<int>(gradloom::ExitCode::kConfig);
@@ -99,7 +99,7 @@ int report(std::string message, gradloom::ExitCode code) {
 int main(int argc, char** argv) {
   restart_with_one_blas_thread(argv);
   try {
-    return run(Words(argv + std::min(argc, 1), argv + argc));
+    return run_command(Words(argv + std::min(argc, 1), argv + argc));
   } catch (const gradloom::Error& error) {
     return report(error.what(), error.code());
   } catch (const std::bad_alloc&) {

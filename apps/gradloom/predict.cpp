@@ -5,7 +5,7 @@
 
 namespace {
 
-int run(const Arguments& arguments) {
+int run_predict(const Arguments& arguments) {
   const std::string output = arguments.required("output");
   const auto& names = arguments.positionals();
   remove_outputs_on_signals();
@@ -25,5 +25,5 @@ Command predict_command() {
             memory_option()},
            false,
            ""},
-          run};
+          run_predict};
 }

@@ -23,7 +23,7 @@ std::uint64_t memory_of(const Arguments& arguments, std::uint64_t by_default) {
   return *bytes;
 }
 
-gradloom::RepackOptions options_of(const Arguments& arguments) {
+gradloom::RepackOptions repack_options(const Arguments& arguments) {
   gradloom::RepackOptions options;
   options.sources = arguments.positionals();
   options.output = arguments.required("output");
@@ -46,7 +46,7 @@ std::string set_text(const gradloom::RepackedSet& set) {
   return fmt::format("{} {} x {}{}", set.name, set.cols, set.type, from);
 }
 
-std::string report_text(const gradloom::RepackOptions& options, const gradloom::RepackReport& report) {
+std::string repack_text(const gradloom::RepackOptions& options, const gradloom::RepackReport& report) {
   const auto& files = report.files;
   std::string text = files.front().path;
   if (files.size() > 1) text += fmt::format(" to {}", files.back().path);
@@ -59,13 +59,13 @@ std::string report_text(const gradloom::RepackOptions& options, const gradloom::
   return text;
 }
 
-int run(const Arguments& arguments) {
-  gradloom::RepackOptions options = options_of(arguments);
+int run_repack(const Arguments& arguments) {
+  gradloom::RepackOptions options = repack_options(arguments);
   remove_outputs_on_signals();
   options.on_progress = progress_bar();
   const gradloom::RepackReport report = gradloom::repack(options);
   options.on_progress = nullptr;
-  print(report_text(options, report));
+  print(repack_text(options, report));
   return 0;
 }
 
@@ -94,5 +94,5 @@ Command repack_command() {
        "Shards are called FILE.000-of-NNN.h5 and so on; data.train = FILE.*-of-NNN.h5 trains them.\n\n"
        "What does not fit in memory goes to temporary files beside the output: with --shuffle-rows the size of all\n"
        "rows (uncompressed), for sources in chunks of many rows and few columns that of a chunk's rows.\n"},
-      run};
+      run_repack};
 }

@@ -137,7 +137,7 @@ LearningRateCurve curve_of(const Config& config, const Arguments& arguments) {
   }
 }
 
-int run(const Arguments& arguments) {
+int run_schedule(const Arguments& arguments) {
   const auto every = arguments.integer("every", 1);
   const Config config = gradloom::load_config(arguments.positionals().front(), arguments.overrides());
   const LearningRateCurve curve = curve_of(config, arguments);
@@ -171,5 +171,5 @@ Command schedule_command() {
        "Nothing is trained or written. How many steps a run has hangs on the number of training rows: of data.train\n"
        "the headers are read, unless --rows tells it. Printed are the first step, every multiple of --every, the\n"
        "last step of the warm-up, and the last step; epochs are counted from 1.\n"},
-      run};
+      run_schedule};
 }

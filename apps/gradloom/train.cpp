@@ -35,7 +35,7 @@ void print_end(const gradloom::Config& config, const gradloom::EndReport& end, c
   std::fflush(stdout);
 }
 
-int run(const Arguments& arguments) {
+int run_train(const Arguments& arguments) {
   const std::string& path = arguments.positionals().front();
   const TrainingSession session(arguments.has("quiet"));
   const gradloom::Config config = gradloom::load_config(path, arguments.overrides());
@@ -58,5 +58,5 @@ Command train_command() {
            true,
            "SIGINT and SIGTERM end training after the step under way, with a checkpoint (exit 130, 143); a second one\n"
            "ends it at once. SIGUSR1 has a checkpoint written, and training goes on.\n"},
-          run};
+          run_train};
 }

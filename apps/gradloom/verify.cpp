@@ -9,7 +9,7 @@
 namespace {
 
 /// A line for every file; the first bad one's error goes on to main, which makes the exit code of it.
-int run(const Arguments& arguments) {
+int run_verify(const Arguments& arguments) {
   std::exception_ptr first;
   for (const std::string& path : arguments.positionals()) {
     try {
@@ -33,5 +33,5 @@ Command verify_command() {
            {},
            false,
            ""},
-          run};
+          run_verify};
 }

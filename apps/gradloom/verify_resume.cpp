@@ -17,7 +17,7 @@ constexpr std::size_t kDifferencesShown = 5;  // of a file
 
 using Comparison = std::vector<gradloom::FileComparison>;
 
-TrialOptions options_of(const Arguments& arguments) {
+TrialOptions trial_options(const Arguments& arguments) {
   TrialOptions options;
   options.kills = arguments.integer("kills", 1, 1'000'000).value_or(options.kills);
   options.minutes = arguments.real("minutes").value_or(options.minutes);
@@ -90,8 +90,8 @@ int verify_resume(const gradloom::Config& config, const TrialOptions& options) {
                   scratch.path()));
 }
 
-int run(const Arguments& arguments) {
-  const TrialOptions options = options_of(arguments);
+int run_verify_resume(const Arguments& arguments) {
+  const TrialOptions options = trial_options(arguments);
   const gradloom::Config config = gradloom::load_config(arguments.positionals().front(), arguments.overrides());
   std::signal(SIGPIPE, SIG_IGN);  // a closed output is an error like others, after which the scratch folder goes
   try {
@@ -127,5 +127,5 @@ Command verify_resume_command() {
        "tried.\n"
        "\n"
        "Exit: 0 same bits, 1 different ones; where training itself fails, its error and its exit code.\n"},
-      run};
+      run_verify_resume};
 }
