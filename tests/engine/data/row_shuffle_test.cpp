@@ -8,11 +8,13 @@
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
 #include "support/fault_plans.hpp"
+#include "support/row_order.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace gradloom {
 namespace {
 
+using testing::holds_each_once;
 using testing::NthCallFails;
 using testing::TemporaryFolder;
 
@@ -59,13 +61,6 @@ std::vector<std::uint64_t> shuffled(std::uint64_t rows, std::uint64_t seed, std:
   CHECK(torn == 0);
   CHECK(folder.entries() == 0);
   return order;
-}
-
-bool holds_each_once(std::vector<std::uint64_t> order) {
-  std::sort(order.begin(), order.end());
-  for (std::uint64_t i = 0; i < order.size(); ++i)
-    if (order[i] != i) return false;
-  return true;
 }
 
 }  // namespace

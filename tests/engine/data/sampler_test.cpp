@@ -9,10 +9,12 @@
 
 #include "engine/core/random.hpp"
 #include "support/catch.hpp"
+#include "support/row_order.hpp"
 
 using gradloom::CounterRandom;
 using gradloom::KeyedPermutation;
 using gradloom::RandomUse;
+using gradloom::testing::holds_each_once;
 
 namespace {
 
@@ -29,13 +31,6 @@ const std::map<std::uint64_t, std::vector<std::uint64_t>> kFirstRows = {
     {1000, {529, 105, 148, 615, 764, 890}},
     {1'000'003, {530063, 230143, 983507, 471680, 515776, 863246}},
     {1'000'000'000'000, {180090738402, 728245286194, 63357919963, 263536890353, 384279186091, 54221482295}}};
-
-bool holds_each_once(std::vector<std::uint64_t> rows) {
-  std::sort(rows.begin(), rows.end());
-  for (std::uint64_t i = 0; i < rows.size(); ++i)
-    if (rows[i] != i) return false;
-  return true;
-}
 
 // How far counts that should be equal are from it: chi-squared, in its deviations from its mean. Seeds are fixed, so
 // the limit that tests hold it to, 5, is one that a random order passes but for one in a million seeds.

@@ -13,27 +13,24 @@
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
+#include "support/counted.hpp"
 #include "support/raw_hdf5.hpp"
+#include "support/special_numbers.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
 namespace gradloom {
 namespace {
 
+using testing::counted;
 using testing::has_text;
+using testing::kInf;
+using testing::kNaN;
 using testing::message_of;
 using testing::RawHdf5;
 using testing::TemporaryFolder;
 
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
-std::vector<double> counted(std::size_t count, double first = 0) {
-  std::vector<double> values(count);
-  std::iota(values.begin(), values.end(), first);
-  return values;
-}
 
 // /x (rows, 3) and /y (rows), counted from `first`.
 void write_set(const std::string& path, std::size_t rows, double first = 0) {

@@ -3,7 +3,6 @@
 #include <boost/multiprecision/cpp_bin_float.hpp>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <memory>
 
@@ -11,15 +10,19 @@
 #include "engine/data/prepare.hpp"
 #include "support/catch.hpp"
 #include "support/instruction_sets.hpp"
+#include "support/same_bits.hpp"
+#include "support/special_numbers.hpp"
 
 namespace gradloom {
 namespace {
 
+using testing::kInf;
+using testing::kNaN;
+using testing::same_bits;
+
 using Rational = boost::multiprecision::cpp_rational;
 using Long = boost::multiprecision::cpp_bin_float_100;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kUlp = std::numeric_limits<double>::epsilon();
 
 // By whole numbers of any length: no rounding before the last.
@@ -95,10 +98,6 @@ std::vector<T> column_of(MatrixView<const T> rows, std::size_t column) {
 template <class T>
 Statistics sequential(const Matrix<T>& rows) {
   return statistics_of(rows.view(), {}, nullptr);
-}
-
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
 }
 
 bool same_bits(const Statistics& a, const Statistics& b) {

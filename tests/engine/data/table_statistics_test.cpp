@@ -10,6 +10,7 @@
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
 #include "support/raw_hdf5.hpp"
+#include "support/same_bits.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
@@ -19,9 +20,10 @@ namespace {
 using testing::has_text;
 using testing::message_of;
 using testing::RawHdf5;
+using testing::same_bits;
 using testing::TemporaryFolder;
 
-std::vector<double> drawn(std::size_t count) {
+std::vector<double> uniform_numbers(std::size_t count) {
   const CounterRandom random(1, RandomUse::kShuffle);
   std::vector<double> values(count);
   for (std::size_t i = 0; i < count; ++i) values[i] = random.uniform(i) - 0.25;
@@ -35,10 +37,6 @@ void write_chunked(const std::string& path, const std::vector<double>& values, s
   H5Pset_chunk(raw.creation(), 2, chunk.data());
   H5Pset_deflate(raw.creation(), 1);
   raw.dataset("x", H5T_IEEE_F64LE, {shape[0], shape[1]}, values);
-}
-
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
 }
 
 h5::DatasetInfo info_of(std::vector<std::uint64_t> shape, std::vector<std::uint64_t> chunk) {
@@ -55,7 +53,7 @@ TEST_CASE("every layout gives the bits that the rows in memory have", "[statisti
   // The last one's chunks of all columns are too much at once: they are read in three groups.
   const auto& [rows, cols, chunk] = GENERATE(table<hsize_t, hsize_t, std::array<hsize_t, 2>>(
       {{60'000, 20, {700, 20}}, {60'000, 20, {7000, 3}}, {300'000, 15, {300'000, 1}}}));
-  const std::vector<double> values = drawn(rows * cols);
+  const std::vector<double> values = uniform_numbers(rows * cols);
   write_chunked(folder / "a.h5", values, {rows, cols}, chunk);
   const Statistics in_memory = statistics_of<double>({values.data(), rows, cols}, {}, nullptr);
   const h5::File file = h5::File::open(folder / "a.h5");
@@ -120,7 +118,7 @@ TEST_CASE("whole numbers are seen and counted", "[statistics]") {
 TEST_CASE("of damaged chunks the first one is told, on any number of threads", "[statistics][threads]") {
   const TemporaryFolder folder;
   const std::string path = folder / "a.h5";
-  const std::vector<double> values = drawn(1'200'000);
+  const std::vector<double> values = uniform_numbers(1'200'000);
   write_chunked(path, values, {1'200'000, 1}, {10'000, 1});
   const std::uint64_t bytes = std::filesystem::file_size(path);
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);

@@ -2,11 +2,12 @@
 
 #include <array>
 #include <fstream>
-#include <numeric>
 
 #include "engine/io/hdf5.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
+#include "support/counted.hpp"
+#include "support/deflated.hpp"
 #include "support/raw_hdf5.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -16,16 +17,12 @@
 namespace gradloom::h5 {
 namespace {
 
+using testing::counted;
+using testing::deflated;
 using testing::has_text;
 using testing::message_of;
 using testing::RawHdf5;
 using testing::TemporaryFolder;
-
-std::vector<double> counted(std::size_t count) {
-  std::vector<double> values(count);
-  std::iota(values.begin(), values.end(), 0.0);
-  return values;
-}
 
 // Writes `bytes` over what stands `skip` bytes behind the first place where the file holds `mark`.
 void patch(const std::string& path, const std::string& mark, std::size_t skip, const std::string& bytes) {
@@ -43,15 +40,6 @@ void write_chunk(const RawHdf5& raw, const char* name, const std::vector<Bytef>&
   const std::array<hsize_t, 2> offset{0, 0};
   REQUIRE(H5Dwrite_chunk(set, H5P_DEFAULT, skipped, offset.data(), bytes.size(), bytes.data()) >= 0);
   H5Dclose(set);
-}
-
-std::vector<Bytef> deflated(std::size_t zeros) {
-  const std::vector<Bytef> bytes(zeros, 0);
-  uLongf size = compressBound(zeros);
-  std::vector<Bytef> packed(size);
-  REQUIRE(compress(packed.data(), &size, bytes.data(), zeros) == Z_OK);
-  packed.resize(size);
-  return packed;
 }
 
 // A deflated set /x of bytes, one chunk large, whose stored chunk is `bytes`.
@@ -109,11 +97,11 @@ TEST_CASE("Chunks that are said to be 0 elements wide", "[hdf5]") {
 TEST_CASE("Chunks that inflate to another size than their shape has", "[hdf5]") {
   const TemporaryFolder folder;
   const std::string path = folder / "a.h5";
-  write_deflated(path, {100, 4}, deflated(400));
+  write_deflated(path, {100, 4}, deflated(std::vector<Bytef>(400, 0)));
   CHECK(reading(path) == "(nothing was thrown)");
-  write_deflated(path, {100, 4}, deflated(399));
+  write_deflated(path, {100, 4}, deflated(std::vector<Bytef>(399, 0)));
   CHECK_THAT(reading(path), has_text("a.h5: /x rows 0 to 99 cannot be read: a chunk inflates to fewer"));
-  write_deflated(path, {100, 4}, deflated(4 << 20));
+  write_deflated(path, {100, 4}, deflated(std::vector<Bytef>(4 << 20, 0)));
   CHECK_THAT(reading(path), has_text("a chunk inflates to more than its 400 bytes"));
   write_deflated(path, {100, 4}, std::vector<Bytef>(400, 7), 1);  // stored without the filter
   CHECK(reading(path) == "(nothing was thrown)");
@@ -143,7 +131,7 @@ TEST_CASE("A deflated shape is believed when one of its chunks is that large", "
   write_deflated(path, {1, kWide}, std::vector<Bytef>(30000, 7));
   CHECK_THAT(message_of<DataError>([&] { (void)File::open(path).info("x"); }),
              has_text("a.h5: /x promises more than the file holds"));
-  write_deflated(path, {1, kWide}, deflated(kWide));
+  write_deflated(path, {1, kWide}, deflated(std::vector<Bytef>(kWide, 0)));
   CHECK(File::open(path).info("x").shape == std::vector<std::uint64_t>{1, kWide});
 }
 

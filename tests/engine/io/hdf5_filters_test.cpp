@@ -1,16 +1,16 @@
 #include "engine/io/hdf5_filters.hpp"
 
-#include <zlib.h>
-
 #include <cstring>
 #include <numeric>
 
 #include "support/catch.hpp"
+#include "support/deflated.hpp"
 #include "support/throws.hpp"
 
 namespace gradloom::h5 {
 namespace {
 
+using testing::deflated;
 using testing::has_text;
 using testing::message_of;
 
@@ -22,24 +22,16 @@ Buffer buffer_of(const Bytes& bytes) {
   return buffer;
 }
 
-Bytes bytes_of(const Buffer& buffer) {
+Bytes bytes_in(const Buffer& buffer) {
   Bytes bytes(buffer.size());
   if (!bytes.empty()) std::memcpy(bytes.data(), buffer.data(), bytes.size());
   return bytes;
 }
 
-Bytes counted(std::size_t count) {
+Bytes counted_bytes(std::size_t count) {
   Bytes bytes(count);
   std::iota(bytes.begin(), bytes.end(), std::uint8_t{1});
   return bytes;
-}
-
-Bytes deflated(const Bytes& bytes) {
-  uLongf size = compressBound(bytes.size());
-  Bytes packed(size);
-  REQUIRE(compress(packed.data(), &size, bytes.data(), bytes.size()) == Z_OK);
-  packed.resize(size);
-  return packed;
 }
 
 Bytes summed(Bytes bytes) {
@@ -55,7 +47,7 @@ Filter shuffle(std::size_t element) { return {FilterKind::kShuffle, element}; }
 
 Bytes undone(const std::vector<Filter>& filters, const Bytes& stored, std::size_t chunk_bytes,
              std::uint32_t skipped = 0) {
-  return bytes_of(undo_filters(filters, skipped, buffer_of(stored), chunk_bytes));
+  return bytes_in(undo_filters(filters, skipped, buffer_of(stored), chunk_bytes));
 }
 
 std::string refusal(const std::vector<Filter>& filters, const Bytes& stored, std::size_t chunk_bytes,
@@ -64,13 +56,13 @@ std::string refusal(const std::vector<Filter>& filters, const Bytes& stored, std
 }
 
 TEST_CASE("A deflated chunk has exactly the bytes of its shape", "[hdf5]") {
-  const Bytes chunk = counted(1000);
+  const Bytes chunk = counted_bytes(1000);
   const Bytes packed = deflated(chunk);
   CHECK(undone({kDeflate}, packed, 1000) == chunk);
   CHECK_THAT(refusal({kDeflate}, packed, 999), has_text("more than its 999 bytes"));
   CHECK_THAT(refusal({kDeflate}, packed, 1001), has_text("fewer than its 1001 bytes"));
   CHECK_THAT(refusal({kDeflate}, Bytes(packed.begin(), packed.end() - 5), 1000), has_text("damaged"));
-  CHECK_THAT(refusal({kDeflate}, counted(50), 1000), has_text("damaged"));
+  CHECK_THAT(refusal({kDeflate}, counted_bytes(50), 1000), has_text("damaged"));
   CHECK_THAT(refusal({kDeflate}, {}, 1000), has_text("damaged"));
 }
 
@@ -82,7 +74,7 @@ TEST_CASE("A chunk that inflates without an end takes no more than its shape", "
 TEST_CASE("Shuffled elements of any size come out in order", "[hdf5]") {
   const std::size_t element = GENERATE(1, 2, 3, 4, 8, 16, 50);
   CAPTURE(element);
-  const Bytes chunk = counted(101);  // the last element is not whole
+  const Bytes chunk = counted_bytes(101);  // the last element is not whole
   Bytes planes(chunk);
   const std::size_t count = chunk.size() / element;
   for (std::size_t i = 0; i < count; ++i)
@@ -91,8 +83,8 @@ TEST_CASE("Shuffled elements of any size come out in order", "[hdf5]") {
 }
 
 TEST_CASE("Shuffled elements that are larger than the chunk stay as they are", "[hdf5]") {
-  CHECK(undone({shuffle(std::size_t{1} << 40)}, counted(10), 10) == counted(10));
-  CHECK_THAT(refusal({shuffle(0)}, counted(10), 10), has_text("names no size"));
+  CHECK(undone({shuffle(std::size_t{1} << 40)}, counted_bytes(10), 10) == counted_bytes(10));
+  CHECK_THAT(refusal({shuffle(0)}, counted_bytes(10), 10), has_text("names no size"));
 }
 
 TEST_CASE("fletcher32 is the sum over big-endian pairs", "[hdf5]") {
@@ -105,18 +97,18 @@ TEST_CASE("fletcher32 is the sum over big-endian pairs", "[hdf5]") {
 }
 
 TEST_CASE("A chunk is held to its checksum", "[hdf5]") {
-  Bytes stored = summed(counted(9));
-  CHECK(undone({kFletcher32}, stored, 9) == counted(9));
+  Bytes stored = summed(counted_bytes(9));
+  CHECK(undone({kFletcher32}, stored, 9) == counted_bytes(9));
   std::swap(stored[9], stored[10]);  // as HDF5 1.6.2 wrote it
   std::swap(stored[11], stored[12]);
-  CHECK(undone({kFletcher32}, stored, 9) == counted(9));
+  CHECK(undone({kFletcher32}, stored, 9) == counted_bytes(9));
   stored[3] ^= 1;
   CHECK_THAT(refusal({kFletcher32}, stored, 9), has_text("does not match its checksum"));
-  CHECK_THAT(refusal({kFletcher32}, counted(3), 9), has_text("shorter than its checksum"));
+  CHECK_THAT(refusal({kFletcher32}, counted_bytes(3), 9), has_text("shorter than its checksum"));
 }
 
 TEST_CASE("Filters are undone in the order of the file, those that a chunk skipped left out", "[hdf5]") {
-  const Bytes chunk = counted(64);
+  const Bytes chunk = counted_bytes(64);
   const std::vector<Filter> sum_first{kFletcher32, kDeflate};
   CHECK(undone(sum_first, deflated(summed(chunk)), 64) == chunk);
   const std::vector<Filter> sum_last{kDeflate, kFletcher32};
@@ -128,8 +120,8 @@ TEST_CASE("Filters are undone in the order of the file, those that a chunk skipp
 }
 
 TEST_CASE("A chunk without filters has the bytes of its shape", "[hdf5]") {
-  CHECK(undone({}, counted(64), 64) == counted(64));
-  CHECK_THAT(refusal({}, counted(63), 64), has_text("a chunk has 63 bytes where its shape needs 64"));
+  CHECK(undone({}, counted_bytes(64), 64) == counted_bytes(64));
+  CHECK_THAT(refusal({}, counted_bytes(63), 64), has_text("a chunk has 63 bytes where its shape needs 64"));
 }
 
 }  // namespace

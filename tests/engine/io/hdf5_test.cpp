@@ -7,10 +7,10 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <numeric>
 
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
+#include "support/counted.hpp"
 #include "support/raw_hdf5.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -18,6 +18,7 @@
 namespace gradloom::h5 {
 namespace {
 
+using testing::counted;
 using testing::has_text;
 using testing::message_of;
 using testing::RawHdf5;
@@ -47,12 +48,6 @@ std::vector<T> read_all(const File& file, const std::string& path) {
   const std::size_t cols = shape.size() == 1 ? 1 : shape[1];
   std::vector<T> values(shape[0] * cols);
   file.read_rows<T>(path, 0, {values.data(), shape[0], cols});
-  return values;
-}
-
-std::vector<double> counted(std::size_t count) {
-  std::vector<double> values(count);
-  std::iota(values.begin(), values.end(), 0.0);
   return values;
 }
 

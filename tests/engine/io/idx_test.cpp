@@ -3,9 +3,9 @@
 #include <zlib.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "gradloom/errors.hpp"
+#include "support/binary_files.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -13,21 +13,12 @@
 namespace gradloom {
 namespace {
 
+using testing::bytes;
 using testing::has_text;
 using testing::message_of;
+using testing::write;
 
-std::string bytes(std::initializer_list<int> values) {
-  std::string text;
-  for (const int value : values) text.push_back(static_cast<char>(value));
-  return text;
-}
-
-std::string write(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-  return path;
-}
-
-std::vector<double> read_all(const std::string& path) {
+std::vector<double> read_idx(const std::string& path) {
   IdxReader reader(path);
   std::vector<double> values(static_cast<std::size_t>(reader.rows()) * reader.row_elements());
   reader.read(values);
@@ -39,7 +30,7 @@ std::vector<double> read_all(const std::string& path) {
 
 TEST_CASE("IDX elements of every type are read big-endian") {
   const testing::TemporaryFolder folder;
-  const auto values = [&](const std::string& content) { return read_all(write(folder / "f.idx", content)); };
+  const auto values = [&](const std::string& content) { return read_idx(write(folder / "f.idx", content)); };
   using Values = std::vector<double>;
   CHECK(values(bytes({0, 0, 8, 1, 0, 0, 0, 2, 0, 255})) == Values{0, 255});
   CHECK(values(bytes({0, 0, 9, 1, 0, 0, 0, 2, 127, 128})) == Values{127, -128});
@@ -76,7 +67,7 @@ TEST_CASE("damaged IDX files are refused before anything large is allocated") {
   const testing::TemporaryFolder folder;
   const auto refusal = [&](const std::string& content) {
     const std::string path = write(folder / "f.idx", content);
-    return message_of<DataError>([&] { (void)read_all(path); });
+    return message_of<DataError>([&] { (void)read_idx(path); });
   };
   CHECK_THAT(refusal("1,2,3\n4,5,6\n"), has_text("is not an IDX file"));
   CHECK_THAT(refusal(bytes({0, 0, 10, 1, 0, 0, 0, 0})), has_text("is not an IDX file"));  // no such type
@@ -100,9 +91,9 @@ TEST_CASE("a gzipped IDX file that is cut short is refused") {
   gzFile file = gzopen(path.c_str(), "wb");
   REQUIRE(gzwrite(file, content.data(), static_cast<unsigned>(content.size())) > 0);
   gzclose(file);
-  CHECK(read_all(path).size() == 4096);
+  CHECK(read_idx(path).size() == 4096);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-  CHECK_THAT(message_of<DataError>([&] { (void)read_all(path); }), has_text("cut short"));
+  CHECK_THAT(message_of<DataError>([&] { (void)read_idx(path); }), has_text("cut short"));
 }
 
 }  // namespace gradloom

@@ -3,10 +3,10 @@
 #include <zlib.h>
 
 #include <cmath>
-#include <fstream>
 #include <limits>
 
 #include "gradloom/errors.hpp"
+#include "support/binary_files.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -14,8 +14,10 @@
 namespace gradloom {
 namespace {
 
+using testing::bytes;
 using testing::has_text;
 using testing::message_of;
+using testing::write;
 using Values = std::vector<double>;
 using Shape = std::vector<std::uint64_t>;
 
@@ -31,19 +33,8 @@ std::string dictionary(const std::string& type, const std::string& shape, const 
   return "{'descr': '" + type + "', 'fortran_order': " + fortran_order + ", 'shape': " + shape + ", }\n";
 }
 
-std::string bytes(std::initializer_list<int> values) {
-  std::string text;
-  for (const int value : values) text.push_back(static_cast<char>(value));
-  return text;
-}
-
-std::string write(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-  return path;
-}
-
 template <class T = double>
-std::vector<T> read_all(const std::string& path) {
+std::vector<T> read_npy(const std::string& path) {
   NpyReader reader(path);
   std::vector<T> values(static_cast<std::size_t>(reader.rows()) * reader.row_elements());
   reader.read<T>(0, values);
@@ -56,7 +47,7 @@ std::vector<T> read_all(const std::string& path) {
 TEST_CASE("NPY elements of every type are read in both byte orders") {
   const testing::TemporaryFolder folder;
   const auto values = [&](const std::string& type, const std::string& shape, const std::string& content) {
-    return read_all(write(folder / "f.npy", header(dictionary(type, shape)) + content));
+    return read_npy(write(folder / "f.npy", header(dictionary(type, shape)) + content));
   };
   CHECK(values("|b1", "(3,)", bytes({0, 1, 2})) == Values{0, 1, 1});
   CHECK(values("|u1", "(2,)", bytes({0, 255})) == Values{0, 255});
@@ -75,19 +66,19 @@ TEST_CASE("NPY elements of every type are read in both byte orders") {
 TEST_CASE("NPY integers of 64 bits are read without rounding") {
   const testing::TemporaryFolder folder;
   const std::string largest = bytes({255, 255, 255, 255, 255, 255, 255, 255});
-  CHECK(read_all<std::uint64_t>(write(folder / "u.npy", header(dictionary("<u8", "(1,)")) + largest)) ==
+  CHECK(read_npy<std::uint64_t>(write(folder / "u.npy", header(dictionary("<u8", "(1,)")) + largest)) ==
         std::vector<std::uint64_t>{std::numeric_limits<std::uint64_t>::max()});
-  CHECK(read_all<std::int64_t>(write(folder / "i.npy", header(dictionary("<i8", "(1,)")) + largest)) ==
+  CHECK(read_npy<std::int64_t>(write(folder / "i.npy", header(dictionary("<i8", "(1,)")) + largest)) ==
         std::vector<std::int64_t>{-1});
-  CHECK_THROWS_AS(read_all<float>(folder / "i.npy"), std::logic_error);
-  CHECK_THROWS_AS(read_all<std::int64_t>(folder / "u.npy"), std::logic_error);
+  CHECK_THROWS_AS(read_npy<float>(folder / "i.npy"), std::logic_error);
+  CHECK_THROWS_AS(read_npy<std::int64_t>(folder / "u.npy"), std::logic_error);
 }
 
 TEST_CASE("halves are read as IEEE 754 has them") {
   const testing::TemporaryFolder folder;
   const std::string content =
       bytes({0x3C, 0, 0xC0, 0, 0x7B, 0xFF, 0, 1, 0x03, 0xFF, 0x04, 0, 0x80, 0, 0x7C, 0, 0xFC, 0, 0x7E, 0});
-  const Values values = read_all(write(folder / "f.npy", header(dictionary(">f2", "(10,)")) + content));
+  const Values values = read_npy(write(folder / "f.npy", header(dictionary(">f2", "(10,)")) + content));
   const Values expected = {1, -2, 65504, std::ldexp(1, -24), std::ldexp(1023, -24), std::ldexp(1, -14), 0};
   CHECK(Values(values.begin(), values.begin() + 7) == expected);
   CHECK(std::signbit(values[6]));
@@ -140,7 +131,7 @@ TEST_CASE("damaged NPY files are refused before anything large is allocated") {
   const testing::TemporaryFolder folder;
   const auto refusal = [&](const std::string& content) {
     const std::string path = write(folder / "f.npy", content);
-    return message_of<DataError>([&] { (void)read_all(path); });
+    return message_of<DataError>([&] { (void)read_npy(path); });
   };
   const auto of_shape = [&](const std::string& shape) {
     return refusal(header(dictionary("<f8", shape)) + "12345678");

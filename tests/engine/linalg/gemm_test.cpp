@@ -6,22 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/random.hpp"
 #include "engine/linalg/blas.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
+#include "support/random_matrix.hpp"
 
 using namespace gradloom;
+using gradloom::testing::random_matrix;
 
 namespace {
-
-template <class T>
-Matrix<T> random_matrix(std::size_t rows, std::size_t cols, std::uint32_t stream) {
-  const CounterRandom random(3, RandomUse::kGenerator, stream);
-  Matrix<T> m(rows, cols);
-  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<T>(random.normal(i));
-  return m;
-}
 
 template <class T>
 T element(MatrixView<const T> m, Transpose op, std::size_t r, std::size_t c) {

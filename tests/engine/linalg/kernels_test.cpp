@@ -11,8 +11,10 @@
 
 #include "support/catch.hpp"
 #include "support/instruction_sets.hpp"
+#include "support/same_bits.hpp"
 
 using namespace gradloom;
+using gradloom::testing::same_bits;
 
 namespace {
 
@@ -149,12 +151,6 @@ std::vector<T> slopes(Activation f, const std::vector<T>& z, const std::vector<T
   const std::size_t n = z.size();
   multiply_by_derivative<T>(f, {z.data(), 1, n}, {a.data(), 1, n}, {delta.data(), 1, n});
   return delta;
-}
-
-template <class T>
-bool same_bits(const T& a, const T& b) {
-  return std::equal(reinterpret_cast<const unsigned char*>(&a), reinterpret_cast<const unsigned char*>(&a + 1),
-                    reinterpret_cast<const unsigned char*>(&b));
 }
 
 }  // namespace

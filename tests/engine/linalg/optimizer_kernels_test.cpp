@@ -1,27 +1,20 @@
 #include "engine/linalg/optimizer_kernels.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstdint>
 #include <functional>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "engine/core/random.hpp"
 #include "support/catch.hpp"
 #include "support/instruction_sets.hpp"
+#include "support/same_bits.hpp"
 
 using namespace gradloom;
+using gradloom::testing::same_bits;
 
 namespace {
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  return std::ranges::equal(a, b, [](T x, T y) { return std::bit_cast<Bits>(x) == std::bit_cast<Bits>(y); });
-}
 
 /// Parameters, their gradient and three states; some parameters are 0, and squares are not negative.
 template <class T>

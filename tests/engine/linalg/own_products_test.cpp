@@ -2,24 +2,19 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/core/random.hpp"
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/narrow.hpp"
 #include "engine/linalg/panels.hpp"
 #include "support/catch.hpp"
 #include "support/instruction_sets.hpp"
+#include "support/random_matrix.hpp"
+#include "support/same_bits.hpp"
 
 using namespace gradloom;
+using gradloom::testing::random_matrix;
+using gradloom::testing::same_bits;
 
 namespace {
-
-template <class T>
-Matrix<T> random_matrix(std::size_t rows, std::size_t cols, std::uint32_t stream) {
-  const CounterRandom random(3, RandomUse::kGenerator, stream);
-  Matrix<T> m(rows, cols);
-  for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = static_cast<T>(random.normal(i));
-  return m;
-}
 
 template <class T>
 Matrix<T> transposed(const Matrix<T>& m) {
@@ -44,14 +39,6 @@ Matrix<T> naive_product(const Matrix<T>& a, const Matrix<T>& b, const std::vecto
   for (std::size_t r = 0; r < c.rows(); ++r)
     for (std::size_t i = 0; i < c.cols(); ++i) c(r, i) = chain(start_of_columns[i], a, r, b, i);
   return c;
-}
-
-template <class T>
-bool same_bits(MatrixView<const T> a, MatrixView<const T> b) {
-  if (a.rows != b.rows || a.cols != b.cols) return false;
-  for (std::size_t r = 0; r < a.rows; ++r)
-    if (std::memcmp(a.row(r).data(), b.row(r).data(), a.cols * sizeof(T)) != 0) return false;
-  return true;
 }
 
 // A matrix inside a wider one of NaN, so that a write beside it can be seen.

@@ -1,15 +1,16 @@
 #include "engine/linalg/prelu.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "engine/core/random.hpp"
 #include "support/catch.hpp"
 #include "support/instruction_sets.hpp"
+#include "support/same_bits.hpp"
 
 using namespace gradloom;
+using gradloom::testing::same_bits;
 
 namespace {
 
@@ -47,11 +48,6 @@ struct Run {
   std::vector<T> z, before, delta, y, slopes;
   std::vector<double> sums;
 };
-
-template <class U>
-bool same_bits(const std::vector<U>& a, const std::vector<U>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(U)) == 0);
-}
 
 /// The same, element by element: these are single operations, so bits are the same too.
 template <class T>

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -18,8 +17,10 @@
 #include "engine/optim/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/instruction_sets.hpp"
+#include "support/same_bits.hpp"
 
 using namespace gradloom;
+using gradloom::testing::same_bits;
 
 namespace {
 
@@ -38,11 +39,6 @@ TrainingState<T> fresh_state(const ParameterLayout& layout, const Optimizer<T>& 
   for (const auto& name : optimizer.state_names())
     state.optimizer.emplace_back(name, AlignedBuffer<T>(layout.size(), T{0}));
   return state;
-}
-
-template <class T>
-bool same_bits(const AlignedBuffer<T>& a, const AlignedBuffer<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
 constexpr double kDecay = 0.75;

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 
 #include "engine/train/evaluator.hpp"
 #include "gradloom/errors.hpp"
 #include "support/catch.hpp"
 #include "support/regression_samples.hpp"
+#include "support/same_bits.hpp"
 
 using namespace gradloom;
+using gradloom::testing::same_bits;
 using gradloom::testing::samples;
 
 namespace {
@@ -64,11 +65,6 @@ Config config_that_restores_its_best() {
   config.train.epochs = 12;
   config.train.restore_best = true;
   return config;
-}
-
-bool same_bits(const AlignedBuffer<float>& a, const AlignedBuffer<float>& b) {
-  if (a.size() != b.size()) return false;
-  return a.size() == 0 || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 struct Snapshot {
@@ -172,7 +168,7 @@ TEST_CASE("prefetching changes nothing", "[train][threads]") {
 
 namespace {
 
-struct Watch final : TrainingObserver {
+struct StepWatch final : TrainingObserver {
   void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
   void on_step(const StepReport& report, bool) override { steps.push_back(report); }
   std::vector<EpochReport> epochs;
@@ -182,7 +178,7 @@ struct Watch final : TrainingObserver {
 }  // namespace
 
 TEST_CASE("a run with dropout is another run, and validates the network without it", "[train][threads]") {
-  Watch watch;
+  StepWatch watch;
   const Album album = run(config_with_dropout(), 1, nullptr, &watch);
   const TrainingState<float>& last = album.pages.rbegin()->second.state;
   const Config without = config_of_test();
@@ -197,7 +193,7 @@ TEST_CASE("a run with dropout is another run, and validates the network without 
 
 TEST_CASE("a run validates the average of its parameters", "[train][threads]") {
   const Config config = config_with_average();
-  Watch watch;
+  StepWatch watch;
   const Album album = run(config, 2, nullptr, &watch);
   const TrainingState<float>& last = album.pages.rbegin()->second.state;
   const auto data = prepare_run_data<float>(config, samples<float>(500, 1), std::nullopt, std::nullopt);
@@ -234,7 +230,7 @@ TEST_CASE("a complete run takes over its best epoch's state, and goes no further
 
 TEST_CASE("limits, warm-up and averages of a run", "[train][threads]") {
   Config config = config_of_test();
-  Watch watch;
+  StepWatch watch;
   run(config, 2, nullptr, &watch);
   REQUIRE(watch.epochs.size() == 4);
   const std::size_t per_epoch = watch.steps.size() / 4;
@@ -260,7 +256,7 @@ TEST_CASE("limits, warm-up and averages of a run", "[train][threads]") {
 TEST_CASE("on a plateau the next epoch takes smaller steps", "[train][threads]") {
   Config config = config_with_plateau();
   config.schedule.warmup_steps = 9;  // just the first epoch's, which does not count
-  Watch watch;
+  StepWatch watch;
   const Album album = run(config, 2, nullptr, &watch);
   REQUIRE(album.pages.at(9).progress.epoch == 1);
   CHECK_FALSE(album.pages.at(9).progress.plateau);
@@ -293,7 +289,7 @@ TEST_CASE("early stopping ends a run that no longer improves", "[train][threads]
   config.train.epochs = 100;
   config.early_stopping.patience = 2;
   config.early_stopping.min_delta = 10;  // no improvement is ever large enough
-  Watch watch;
+  StepWatch watch;
   const Album album = run(config, 1, nullptr, &watch);
   CHECK(watch.epochs.size() == 3);
   // A run that early stopping ended stays ended.
@@ -316,7 +312,7 @@ Config config_that_saves_best_only() {
 TEST_CASE("each of the keep-best best epochs has a snapshot", "[train][threads]") {
   Config config = config_that_saves_best_only();
   config.checkpoint.keep_best = 3;
-  Watch watch;
+  StepWatch watch;
   const Album album = run(config, 1, nullptr, &watch);
   const auto& best = album.pages.rbegin()->second.progress.best;
   REQUIRE(best.size() == 3);
@@ -341,7 +337,7 @@ TEST_CASE("a resume with a lower keep-best forgets all but the best", "[train][t
 TEST_CASE("R2 rises, losses fall, and any number is better than NaN", "[train][threads]") {
   Config config = config_that_saves_best_only();
   config.early_stopping.monitor = *parse_monitor("valid_r2");
-  Watch watch;
+  StepWatch watch;
   const Album album = run(config, 1, nullptr, &watch);
   double highest = -1e300;
   for (const EpochReport& epoch : watch.epochs) {
