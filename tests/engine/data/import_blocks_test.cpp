@@ -57,7 +57,7 @@ void check_any_blocks(Import& import, Importer importer = import_csv) {
     CHECK(outcome(import, importer, block_bytes, threads) == expected);
 }
 
-std::string table(int rows, bool quoted) {
+std::string csv_table(int rows, bool quoted) {
   const CounterRandom random(3, RandomUse::kGenerator);
   std::string text = "a,kind,\"b\nb\",y\n";
   for (int row = 0; row < rows; ++row) {
@@ -73,7 +73,7 @@ std::string table(int rows, bool quoted) {
 
 TEST_CASE("tables come out the same from any blocks and threads", "[threads]") {
   for (const bool quoted : {false, true}) {
-    Import import(table(400, quoted));
+    Import import(csv_table(400, quoted));
     import.options.targets = {"y"};
     import.options.missing = MissingCells::kMean;
     check_any_blocks(import);

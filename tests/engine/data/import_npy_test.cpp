@@ -21,12 +21,12 @@ std::string npy(const std::string& type, const std::string& shape, const std::ve
   return file.append(raw, values.size() * sizeof(T));
 }
 
-const std::string kFeatures = npy<std::uint8_t>("|u1", "(3, 2)", {1, 2, 3, 4, 255, 6});
+const std::string kFeatureFile = npy<std::uint8_t>("|u1", "(3, 2)", {1, 2, 3, 4, 255, 6});
 
 }  // namespace
 
 TEST_CASE("NPY features and targets become a data set") {
-  Import import(kFeatures, "x.npy");
+  Import import(kFeatureFile, "x.npy");
   import.run();
   CHECK_FALSE(import.file().exists("/y"));
   CHECK(import.file().info("/x").type_name() == "uint8");
@@ -43,7 +43,7 @@ TEST_CASE("NPY features and targets become a data set") {
 }
 
 TEST_CASE("scaled NPY features become floats") {
-  Import bytes(kFeatures, "x.npy");
+  Import bytes(kFeatureFile, "x.npy");
   bytes.options.scale = 0.1;
   bytes.run();
   CHECK(bytes.file().info("/x").type_name() == "float32");
@@ -56,7 +56,7 @@ TEST_CASE("scaled NPY features become floats") {
 }
 
 TEST_CASE("NPY labels become class indices where that is asked for") {
-  Import import(kFeatures, "x.npy");
+  Import import(kFeatureFile, "x.npy");
   import.add(npy<std::int64_t>("<i8", "(3,)", {2, 0, 2}), "y.npy");
   import.run();
   CHECK(import.y() == Values{2, 0, 2});
@@ -71,7 +71,7 @@ TEST_CASE("NPY labels become class indices where that is asked for") {
 
 TEST_CASE("NPY labels that are no class indices are refused") {
   const auto refusal = [](const std::string& labels) {
-    Import import(kFeatures, "x.npy");
+    Import import(kFeatureFile, "x.npy");
     import.add(labels, "y.npy");
     import.options.classify = true;
     return import.refusal<DataError>();
@@ -89,37 +89,37 @@ TEST_CASE("NPY values that training cannot take are refused by row and column") 
   Import large(npy<float>("<f4", "(1, 2)", {1, 2}), "x.npy");
   large.options.scale = 2e38;
   CHECK_THAT(large.refusal<DataError>(), has_text("row 0, column 1: found 2, which is not a finite number once it is"));
-  Import targets(kFeatures, "x.npy");
+  Import targets(kFeatureFile, "x.npy");
   targets.add(npy<double>("<f8", "(3,)", {1, nan, 2}), "y.npy");
   CHECK_THAT(targets.refusal<DataError>(), has_text("y.npy: row 1, column 0: found nan"));
-  Import wide(kFeatures, "x.npy");
+  Import wide(kFeatureFile, "x.npy");
   wide.add(npy<std::int64_t>("<i8", "(3,)", {1, 2, (std::int64_t{1} << 53) + 1}), "y.npy");
   CHECK_THAT(wide.refusal<DataError>(), has_text("row 2, column 0: found about 9007199254740992; targets are stored"));
 }
 
 TEST_CASE("NPY files that do not fit each other or the options are refused, and leave nothing") {
   const std::string targets = npy<std::uint8_t>("|u1", "(2,)", {0, 1});
-  Import import(kFeatures, "x.npy");
+  Import import(kFeatureFile, "x.npy");
   import.add(targets, "y.npy");
   CHECK_THAT(import.refusal<DataError>(), has_text("holds targets of 2 rows for the 3 rows of"));
   import.add(targets, "z.npy");
   CHECK_THAT(import.refusal<ConfigError>(), has_text("one NPY array of features and at most one of targets, not 3"));
-  Import tail(kFeatures + "x", "x.npy");
+  Import tail(kFeatureFile + "x", "x.npy");
   CHECK_THAT(tail.refusal<DataError>(), has_text("goes on behind"));
   Import empty(npy<std::uint8_t>("|u1", "(0, 2)", {}), "x.npy");
   CHECK_THAT(empty.refusal<DataError>(), has_text("holds no rows"));
-  Import cube(kFeatures, "x.npy");
+  Import cube(kFeatureFile, "x.npy");
   cube.add(npy<std::uint8_t>("|u1", "(3, 1, 1)", {1, 2, 3}), "y.npy");
   CHECK_THAT(cube.refusal<DataError>(), has_text("targets are (rows) or (rows, outputs)"));
   Import wrong("1,2\n", "x.npy");
   CHECK_THAT(wrong.refusal<DataError>(), has_text("is not an NPY file"));
-  Import mixed(kFeatures, "x.npy");
+  Import mixed(kFeatureFile, "x.npy");
   mixed.add("1\n2\n3\n", "y.csv");
   CHECK_THAT(mixed.refusal<ConfigError>(), has_text("y.csv is CSV or TSV; sources are of one format"));
-  Import target(kFeatures, "x.npy");
+  Import target(kFeatureFile, "x.npy");
   target.options.targets = {"0"};
   CHECK_THAT(target.refusal<ConfigError>(), has_text("--target is for CSV and TSV;"));
-  Import alone(kFeatures, "x.npy");
+  Import alone(kFeatureFile, "x.npy");
   alone.options.classify = true;
   CHECK_THAT(alone.refusal<ConfigError>(), has_text("needs a second NPY array"));
 }

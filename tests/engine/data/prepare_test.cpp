@@ -17,7 +17,7 @@ using testing::message_of;
 
 // Row r of x is (r, r + 0.5), of y (-r), of weight r / 2.
 template <class T = float>
-Dataset<T> counted(std::size_t rows, bool with_targets = true) {
+Dataset<T> numbered_set(std::size_t rows, bool with_targets = true) {
   Dataset<T> data;
   data.name = "train.h5";
   data.x = Matrix<T>(rows, 2);
@@ -33,14 +33,14 @@ Dataset<T> counted(std::size_t rows, bool with_targets = true) {
 }
 
 Dataset<double> labelled(const std::vector<double>& labels) {
-  Dataset<double> data = counted<double>(labels.size());
+  Dataset<double> data = numbered_set<double>(labels.size());
   std::copy(labels.begin(), labels.end(), data.y.data());
   return data;
 }
 
 TEST_CASE("split_rows gives every row to one part, in source order", "[prepare]") {
   const bool with_targets = GENERATE(true, false);
-  Dataset<float> all = counted(1000, with_targets);
+  Dataset<float> all = numbered_set(1000, with_targets);
   all.feature_names = {"a", "b"};
   const RowSplit split(7, 0.3, Fold{2, 4});
   const SplitRows<float> parts = split_rows(std::move(all), split);
@@ -67,16 +67,16 @@ TEST_CASE("split_rows gives every row to one part, in source order", "[prepare]"
 }
 
 TEST_CASE("split_rows makes no part that was not asked for", "[prepare]") {
-  const SplitRows<float> whole = split_rows(counted(10), RowSplit());
+  const SplitRows<float> whole = split_rows(numbered_set(10), RowSplit());
   CHECK(whole.training.rows() == 10);
   CHECK_FALSE(whole.validation);
   CHECK_FALSE(whole.test);
-  CHECK_FALSE(split_rows(counted(100), RowSplit(1, 0.5)).test);
-  CHECK_FALSE(split_rows(counted(100), RowSplit(1, 0, Fold{1, 2})).validation);
+  CHECK_FALSE(split_rows(numbered_set(100), RowSplit(1, 0.5)).test);
+  CHECK_FALSE(split_rows(numbered_set(100), RowSplit(1, 0, Fold{1, 2})).validation);
 }
 
 TEST_CASE("split_rows keeps the source rows of a part of a part", "[prepare]") {
-  const Dataset<float> half = split_rows(counted(200), RowSplit(1, 0.5)).training;
+  const Dataset<float> half = split_rows(numbered_set(200), RowSplit(1, 0.5)).training;
   const SplitRows<float> parts = split_rows(half, RowSplit(2, 0.5));
   const Dataset<float>& held = *parts.validation;
   for (std::size_t r = 0; r < held.rows(); ++r) CHECK(held.x(r, 0) == static_cast<float>(held.source_row(r)));
@@ -85,7 +85,7 @@ TEST_CASE("split_rows keeps the source rows of a part of a part", "[prepare]") {
 
 TEST_CASE("split_rows refuses to leave a part empty", "[prepare]") {
   const auto split = [](std::size_t rows, const RowSplit& by) {
-    return message_of<DataError>([&] { split_rows(counted(rows), by); });
+    return message_of<DataError>([&] { split_rows(numbered_set(rows), by); });
   };
   CHECK_THAT(split(10, {1, 1e-9}), has_text("data.valid-fraction = 1e-09 of 10 rows leaves none to validate on"));
   CHECK_THAT(split(10, {1, 1}), has_text("leaves none to train on"));
@@ -97,12 +97,12 @@ TEST_CASE("split_rows refuses to leave a part empty", "[prepare]") {
 }
 
 TEST_CASE("Targets are as wide as the loss wants them", "[prepare]") {
-  CHECK_NOTHROW(check_targets(counted(3), Loss::kMse, 1));
-  CHECK_THAT(message_of<DataError>([] { check_targets(counted(3), Loss::kMse, 2); }),
+  CHECK_NOTHROW(check_targets(numbered_set(3), Loss::kMse, 1));
+  CHECK_THAT(message_of<DataError>([] { check_targets(numbered_set(3), Loss::kMse, 2); }),
              has_text("train.h5: targets have 1 columns; an output layer of 2 units with mse needs 2"));
-  CHECK_THROWS_AS(check_targets(counted(3, false), Loss::kMae, 1), DataError);
+  CHECK_THROWS_AS(check_targets(numbered_set(3, false), Loss::kMae, 1), DataError);
   CHECK_THROWS_AS(check_targets(labelled({0, 1}), Loss::kBinaryCrossEntropy, 2), DataError);
-  Dataset<double> one_hot = counted<double>(3);
+  Dataset<double> one_hot = numbered_set<double>(3);
   one_hot.y = Matrix<double>(3, 2);
   CHECK_THAT(message_of<DataError>([&] { check_targets(one_hot, Loss::kCategoricalCrossEntropy, 2); }),
              has_text("needs 1, the class index"));
@@ -134,7 +134,7 @@ TEST_CASE("A label of a held-out part is named by its row in the source", "[prep
 }
 
 TEST_CASE("Standardization is mean and population deviation of each column", "[prepare]") {
-  const Dataset<double> data = counted<double>(5);  // 0..4: mean 2, variance 2
+  const Dataset<double> data = numbered_set<double>(5);  // 0..4: mean 2, variance 2
   const Standardization s = fit_standardization(data, Standardize::kBoth);
   CHECK(s.x_mean == std::vector<double>{2, 2.5});
   CHECK(s.x_scale == std::vector<double>{std::sqrt(2.0), std::sqrt(2.0)});
@@ -146,7 +146,7 @@ TEST_CASE("Standardization is mean and population deviation of each column", "[p
 }
 
 TEST_CASE("Only the wanted side is standardized", "[prepare]") {
-  const Dataset<float> data = counted(5);
+  const Dataset<float> data = numbered_set(5);
   CHECK_FALSE(fit_standardization(data, Standardize::kNone).features());
   CHECK_FALSE(fit_standardization(data, Standardize::kTargets).features());
   CHECK_FALSE(fit_standardization(data, Standardize::kFeatures).targets());
@@ -156,7 +156,7 @@ TEST_CASE("Only the wanted side is standardized", "[prepare]") {
 }
 
 TEST_CASE("Restoring undoes standardizing", "[prepare]") {
-  const Dataset<double> data = counted<double>(1000);
+  const Dataset<double> data = numbered_set<double>(1000);
   const Standardization s = fit_standardization(data, Standardize::kTargets);
   Matrix<double> y = data.y;
   standardize_targets(s, y.view());
@@ -167,7 +167,7 @@ TEST_CASE("Restoring undoes standardizing", "[prepare]") {
 }
 
 TEST_CASE("A constant column has its value as mean and scale 1", "[prepare]") {
-  Dataset<float> data = counted(1001);
+  Dataset<float> data = numbered_set(1001);
   for (std::size_t r = 0; r < data.rows(); ++r) data.x(r, 1) = 0.1F;  // whose sum rounds
   const Standardization s = fit_standardization(data, Standardize::kFeatures);
   CHECK(s.x_mean[1] == static_cast<double>(0.1F));
@@ -177,7 +177,7 @@ TEST_CASE("A constant column has its value as mean and scale 1", "[prepare]") {
 }
 
 TEST_CASE("Large offsets keep their digits", "[prepare]") {
-  Dataset<double> data = counted<double>(4);
+  Dataset<double> data = numbered_set<double>(4);
   for (std::size_t r = 0; r < 4; ++r) data.x(r, 0) = 1e9 + static_cast<double>(r);
   const Standardization s = fit_standardization(data, Standardize::kFeatures);
   CHECK(s.x_mean[0] == 1e9 + 1.5);
@@ -185,7 +185,7 @@ TEST_CASE("Large offsets keep their digits", "[prepare]") {
 }
 
 TEST_CASE("Deviations whose squares are no numbers are right", "[prepare]") {
-  Dataset<double> data = counted<double>(5);
+  Dataset<double> data = numbered_set<double>(5);
   for (std::size_t r = 0; r < 5; ++r) {
     data.x(r, 0) *= 0x1p-600;
     data.x(r, 1) *= 0x1p+700;
@@ -195,7 +195,7 @@ TEST_CASE("Deviations whose squares are no numbers are right", "[prepare]") {
 }
 
 TEST_CASE("Values too large to be standardized, other widths and empty sets are refused", "[prepare]") {
-  Dataset<double> data = counted<double>(3);
+  Dataset<double> data = numbered_set<double>(3);
   Matrix<double> narrow(3, 1, 0.0);
   const Standardization s = fit_standardization(data, Standardize::kFeatures);
   CHECK_THAT(message_of<DataError>([&] { standardize_features(s, narrow.view()); }),
@@ -206,7 +206,7 @@ TEST_CASE("Values too large to be standardized, other widths and empty sets are 
   data.x(0, 1) = std::numeric_limits<double>::quiet_NaN();
   CHECK_THAT(message_of<DataError>([&] { fit_standardization(data, Standardize::kFeatures); }),
              has_text("train.h5: column 1 of the features holds NaN or Inf"));
-  CHECK_THROWS_AS(fit_standardization(counted(0), Standardize::kBoth), DataError);
+  CHECK_THROWS_AS(fit_standardization(numbered_set(0), Standardize::kBoth), DataError);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ std::vector<std::byte> random_bytes(std::size_t count, bool bits_alone) {
 
 NumberType number_at(std::size_t i) { return static_cast<NumberType>(i); }
 
-std::vector<std::byte> read_all(const File& file, const std::string& path, NumberType type) {
+std::vector<std::byte> read_raw(const File& file, const std::string& path, NumberType type) {
   std::vector<std::byte> out(kRows * kCols * bytes_of(type));
   file.read_elements(path, {0, kRows, 0, kCols, true}, type, out.data());
   return out;
@@ -60,7 +60,7 @@ TEST_CASE("Elements of every type come back bit for bit, NaN's payload too", "[h
     const DatasetInfo info = file.info(name_of(number_at(i)));
     CHECK(info.number == number_at(i));
     CHECK(info.type_name() == name_of(number_at(i)));
-    CHECK(read_all(file, name_of(number_at(i)), number_at(i)) == written[i]);
+    CHECK(read_raw(file, name_of(number_at(i)), number_at(i)) == written[i]);
   }
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("Elements in the other byte order are turned, contiguous and chunked",
     INFO(name);
     CHECK(file.info(name).number == number);
     CHECK(file.info(name).big_endian);
-    std::vector<std::byte> out = read_all(file, name, number);
+    std::vector<std::byte> out = read_raw(file, name, number);
     for (std::size_t i = 0; i < kRows * kCols; ++i) {
       auto* const element = out.data() + i * bytes_of(number);
       std::reverse(element, element + bytes_of(number));
@@ -190,11 +190,11 @@ TEST_CASE("Number types without a name are told, and converted", "[hdf5]") {
   const File file = File::open(folder / "a.h5");
   CHECK_FALSE(file.info("three").number);
   CHECK_FALSE(file.info("long").number);
-  std::vector<std::byte> bytes = read_all(file, "three", NumberType::kInt32);
+  std::vector<std::byte> bytes = read_raw(file, "three", NumberType::kInt32);
   std::int32_t value = 0;
   std::memcpy(&value, bytes.data() + 4 * 7, sizeof value);
   CHECK(value == -70000);
-  bytes = read_all(file, "long", NumberType::kFloat64);
+  bytes = read_raw(file, "long", NumberType::kFloat64);
   double real = 0;
   std::memcpy(&real, bytes.data() + 8 * 7, sizeof real);
   CHECK(real == -70000);

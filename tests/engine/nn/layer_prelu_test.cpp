@@ -10,18 +10,18 @@ using namespace gradloom;
 
 namespace {
 
-constexpr std::size_t kRows = 11, kUnits = 6;
+constexpr std::size_t kPreluRows = 11, kPreluUnits = 6;
 
 ParameterLayout layout_of(Slopes slopes) {
-  LayerSpec hidden{kUnits, Activation::kPrelu};
+  LayerSpec hidden{kPreluUnits, Activation::kPrelu};
   hidden.slopes = slopes;
   return {3, std::vector<LayerSpec>{hidden, {1, Activation::kLinear}}};
 }
 
-Matrix<double> random_matrix(std::uint32_t stream) {
-  Matrix<double> m(kRows, kUnits);
+Matrix<double> random_prelu_rows(std::uint32_t stream) {
+  Matrix<double> m(kPreluRows, kPreluUnits);
   const CounterRandom random(7, RandomUse::kGenerator, stream);
-  for (std::size_t i = 0; i < kRows * kUnits; ++i) m.data()[i] = random.normal(i);
+  for (std::size_t i = 0; i < kPreluRows * kPreluUnits; ++i) m.data()[i] = random.normal(i);
   return m;
 }
 
@@ -29,8 +29,8 @@ Matrix<double> random_matrix(std::uint32_t stream) {
 std::vector<double> slope_gradient(LayerPrelu<double>& prelu, const ParameterLayout& layout, std::size_t rows,
                                    std::size_t piece) {
   const AlignedBuffer<double> parameters(layout.size(), 0.3);
-  const Matrix<double> z = random_matrix(1);
-  Matrix<double> dy = random_matrix(2);
+  const Matrix<double> z = random_prelu_rows(1);
+  Matrix<double> dy = random_prelu_rows(2);
   for (std::size_t first = 0; first < rows; first += piece) {
     const std::size_t count = std::min(piece, rows - first);
     prelu.differentiate(parameters.data(), first, z.view().row_range(first, count), dy.view().row_range(first, count));
@@ -41,10 +41,10 @@ std::vector<double> slope_gradient(LayerPrelu<double>& prelu, const ParameterLay
 
 /// Sums of shards of so many rows, joined in their order, written out; of all units where they share a slope.
 std::vector<double> naive_gradient(Slopes slopes, std::size_t rows, std::size_t shard_rows) {
-  const Matrix<double> z = random_matrix(1), dy = random_matrix(2);
-  std::vector<double> sums(kUnits, 0.0);
+  const Matrix<double> z = random_prelu_rows(1), dy = random_prelu_rows(2);
+  std::vector<double> sums(kPreluUnits, 0.0);
   for (std::size_t first = 0; first < rows; first += shard_rows)
-    for (std::size_t u = 0; u < kUnits; ++u) {
+    for (std::size_t u = 0; u < kPreluUnits; ++u) {
       double own = 0;
       for (std::size_t r = first; r < std::min(rows, first + shard_rows); ++r) own += std::min(0.0, z(r, u)) * dy(r, u);
       sums[u] += own;
@@ -61,9 +61,9 @@ TEST_CASE("the gradient of slopes is that of its naive twin, in the order of sha
   const auto slopes = GENERATE(Slopes::kOne, Slopes::kUnits);
   const ParameterLayout layout = layout_of(slopes);
   for (const std::size_t shard_rows : {1, 4, 5, 11, 100}) {
-    LayerPrelu<double> prelu(layout.layer(0), kRows, shard_rows);
+    LayerPrelu<double> prelu(layout.layer(0), kPreluRows, shard_rows);
     // Whole shards, some at once; then a smaller minibatch, which leaves shards without rows.
-    for (const std::size_t rows : {kRows, std::size_t{3}, kRows})
+    for (const std::size_t rows : {kPreluRows, std::size_t{3}, kPreluRows})
       for (const std::size_t piece : {shard_rows, 3 * shard_rows, std::size_t{1000}}) {
         CAPTURE(shard_rows, rows, piece);
         CHECK(slope_gradient(prelu, layout, rows, piece) == naive_gradient(slopes, rows, shard_rows));
@@ -78,7 +78,7 @@ TEST_CASE("each unit has the slope that it learned, or that of its layer", "[nn]
   double next = 1;
   for (double& slope : layout.slope(parameters.data(), 0)) slope = next++;
   const LayerPrelu<double> prelu(layout.layer(0), 1, 0);
-  Matrix<double> z(1, kUnits, -2.0), y(1, kUnits);
+  Matrix<double> z(1, kPreluUnits, -2.0), y(1, kPreluUnits);
   z(0, 5) = 2;
   prelu.activate(parameters.data(), z.view(), y.view());
   for (std::size_t u = 0; u < 5; ++u)

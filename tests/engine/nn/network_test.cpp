@@ -14,7 +14,7 @@ using namespace gradloom;
 
 namespace {
 
-constexpr std::size_t kRows = 7, kInputs = 4, kOutputs = 3;
+constexpr std::size_t kProblemRows = 7, kProblemInputs = 4, kProblemOutputs = 3;
 
 LayerSpec layer_of(std::size_t units, Activation f, Slopes slopes) {
   LayerSpec layer{units, f};
@@ -26,26 +26,28 @@ LayerSpec layer_of(std::size_t units, Activation f, Slopes slopes) {
 struct Problem {
   Problem(Activation hidden, Activation output, Loss loss_, Slopes slopes = Slopes::kOne)
       : loss(loss_),
-        network({kInputs, std::vector<LayerSpec>{layer_of(6, hidden, slopes), layer_of(5, hidden, slopes),
-                                                 layer_of(kOutputs, output, slopes)}}),
+        network({kProblemInputs, std::vector<LayerSpec>{layer_of(6, hidden, slopes), layer_of(5, hidden, slopes),
+                                                        layer_of(kProblemOutputs, output, slopes)}}),
         parameters(network.layout().size()),
         gradient(network.layout().size(), 0.0),
-        workspace(network.layout(), kRows, true),
-        x(kRows, kInputs),
-        y(kRows, target_columns(loss, kOutputs)) {
+        workspace(network.layout(), kProblemRows, true),
+        x(kProblemRows, kProblemInputs),
+        y(kProblemRows, target_columns(loss, kProblemOutputs)) {
     initialize(Initializer::kNormal, network.layout(), 11, parameters.data());
     for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i] *= 0.6;
     for (std::size_t l = 0; l < network.layout().depth(); ++l)  // of either sign
       for (double& slope : network.layout().slope(parameters.data(), l)) slope -= 0.1 * static_cast<double>(next++ % 4);
     const CounterRandom random(12, RandomUse::kGenerator);
-    for (std::size_t i = 0; i < kRows * kInputs; ++i) x.data()[i] = random.normal(i);
-    for (std::size_t i = 0; i < kRows * y.cols(); ++i)
-      y.data()[i] = loss == Loss::kCategoricalCrossEntropy ? static_cast<double>(i % kOutputs)
+    for (std::size_t i = 0; i < kProblemRows * kProblemInputs; ++i) x.data()[i] = random.normal(i);
+    for (std::size_t i = 0; i < kProblemRows * y.cols(); ++i)
+      y.data()[i] = loss == Loss::kCategoricalCrossEntropy ? static_cast<double>(i % kProblemOutputs)
                     : loss == Loss::kBinaryCrossEntropy    ? static_cast<double>(i % 2)
                                                            : 2 * random.normal(1000 + i);
   }
 
-  [[nodiscard]] double terms() const { return static_cast<double>(kRows * loss_terms_per_row(loss, kOutputs)); }
+  [[nodiscard]] double terms() const {
+    return static_cast<double>(kProblemRows * loss_terms_per_row(loss, kProblemOutputs));
+  }
 
   double mean_loss() {
     network.forward(parameters.data(), x.view(), workspace, kAll);
@@ -64,13 +66,13 @@ struct Problem {
                        layout.bias(gradient.data(), l).data());
       if (l > 0) network.backward_delta(parameters.data(), l, workspace, rows);
       if (auto& prelu = workspace.prelu[l]) {
-        prelu->join_gradient(kRows);
+        prelu->join_gradient(kProblemRows);
         std::copy_n(prelu->slope_gradient(), layout.layer(l).slope_count(), layout.slope(gradient.data(), l).data());
       }
     }
   }
 
-  static constexpr RowRange kAll{0, kRows};
+  static constexpr RowRange kAll{0, kProblemRows};
   Loss loss;
   Network<double> network;
   AlignedBuffer<double> parameters, gradient;

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using testing::has_text;
 using testing::message_of;
 
-struct Watch final : TrainingObserver {
+struct CheckpointWatch final : TrainingObserver {
   void on_checkpoint(const std::string& /*path*/, std::uint64_t step) override { written.push_back(step); }
   void on_checkpoint_failed(std::uint64_t step, const std::string& /*reason*/) override { failed.push_back(step); }
   void on_warning(const std::string& line) override { warnings.push_back(line); }
@@ -27,8 +27,8 @@ struct Watch final : TrainingObserver {
   std::vector<std::string> warnings;
 };
 
-struct Scene {
-  explicit Scene(OnError on_error = OnError::kContinue) {
+struct WriterScene {
+  explicit WriterScene(OnError on_error = OnError::kContinue) {
     config.data.train = "memory";
     config.run.dir = folder / "run";
     config.model.layers = {{2, Activation::kTanh}, {1, Activation::kLinear}};
@@ -53,7 +53,7 @@ struct Scene {
   Config config;
   RunData<float> data;
   TrainingState<float> state;
-  Watch watch;
+  CheckpointWatch watch;
   std::optional<RunFolder> run;
   std::optional<CheckpointWriter<float>> writer;
 };
@@ -90,7 +90,7 @@ class FullDisk final : public sys::FaultPlan {
 
 TEST_CASE("a save returns while its checkpoint is being written, with the state as it was",
           "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   {
     HeldRename held;
     scene.save(1);
@@ -111,7 +111,7 @@ TEST_CASE("a save returns while its checkpoint is being written, with the state 
 }
 
 TEST_CASE("a write that fails is told, and leaves what stood", "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   scene.save(1);
   scene.writer->settle();
   {
@@ -133,7 +133,7 @@ TEST_CASE("a write that fails is told, and leaves what stood", "[checkpoint writ
 }
 
 TEST_CASE("the best epoch outlives a write that fails", "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   {
     const FullDisk full;
     scene.save(1, true);
@@ -153,7 +153,7 @@ TEST_CASE("the best epoch outlives a write that fails", "[checkpoint writer][thr
 }
 
 TEST_CASE("a run does not end well without its last checkpoint", "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   const FullDisk full;
   scene.save(5);
   CHECK_THAT(message_of<FileError>([&] { scene.writer->finish(); }),
@@ -162,14 +162,14 @@ TEST_CASE("a run does not end well without its last checkpoint", "[checkpoint wr
 }
 
 TEST_CASE("by checkpoint.on-error a write that fails ends the run", "[checkpoint writer][threads]") {
-  Scene scene(OnError::kStop);
+  WriterScene scene(OnError::kStop);
   const FullDisk full;
   scene.save(5);
   CHECK_THAT(message_of<FileError>([&] { scene.writer->settle(); }), has_text("(checkpoint.on-error = stop)"));
 }
 
 TEST_CASE("a diverged run goes back past a damaged checkpoint, and says so", "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   scene.config.checkpoint.every_steps = 1;
   scene.config.checkpoint.keep_last = 3;
   for (std::uint64_t step = 1; step <= 2; ++step) scene.save(step);
@@ -195,7 +195,7 @@ TEST_CASE("a diverged run goes back past a damaged checkpoint, and says so", "[c
 }
 
 TEST_CASE("best.h5 of an epoch that is not the best is set aside", "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   scene.save(1, true);
   scene.writer->finish();
   Progress progress;
@@ -212,7 +212,7 @@ TEST_CASE("best.h5 of an epoch that is not the best is set aside", "[checkpoint 
 }
 
 TEST_CASE("a log that cannot be written is told once and loses no line", "[checkpoint writer][threads]") {
-  Scene scene;
+  WriterScene scene;
   {
     const FullDisk full;
     for (std::uint64_t step = 1; step <= 3; ++step) {

@@ -32,7 +32,7 @@ std::string make_run(const std::string& path, const std::vector<std::uint64_t>& 
 }
 
 // "FILE: DIFFERENCE", and the file's name alone where it is the same.
-Lines lines_of(const std::vector<FileComparison>& files) {
+Lines difference_lines(const std::vector<FileComparison>& files) {
   Lines lines;
   for (const FileComparison& file : files) {
     for (const std::string& difference : file.differences) lines.push_back(file.name + ": " + difference);
@@ -46,7 +46,7 @@ Lines lines_of(const std::vector<FileComparison>& files) {
 TEST_CASE("run folders are compared by what both kept", "[compare runs]") {
   const TemporaryFolder folder;
   const std::string a = make_run(folder / "a", {10, 20, 30}), b = make_run(folder / "b", {15, 20, 30});
-  CHECK(lines_of(compare_runs(a, b)) ==
+  CHECK(difference_lines(compare_runs(a, b)) ==
         Lines{"metrics.jsonl", "step-000000000020.h5", "step-000000000030.h5", "best.h5"});
 }
 
@@ -56,7 +56,7 @@ TEST_CASE("differences of run folders name the file", "[compare runs]") {
   CheckpointStore(b + "/checkpoints").set_best(10);
   std::ofstream(b + "/metrics.jsonl") << R"({"kind":"step","step":1,"train_loss":0.75})"
                                       << "\n";
-  CHECK(lines_of(compare_runs(a, b)) ==
+  CHECK(difference_lines(compare_runs(a, b)) ==
         Lines{"metrics.jsonl: step 1, train_loss: 0.5 against 0.75", "last checkpoint: step 20 against step 30",
               "step-000000000010.h5", "step-000000000020.h5", "best.h5: /progress attribute step: 20 against 10"});
 }
@@ -66,7 +66,7 @@ TEST_CASE("a damaged or missing checkpoint is a difference", "[compare runs]") {
   const std::string a = make_run(folder / "a", {10, 20}), b = make_run(folder / "b", {10, 20});
   fs::remove(b + "/checkpoints/best.h5");
   fs::resize_file(b + "/checkpoints/step-000000000010.h5", 700);
-  const Lines lines = lines_of(compare_runs(a, b));
+  const Lines lines = difference_lines(compare_runs(a, b));
   REQUIRE(lines.size() == 4);
   CHECK_THAT(lines[1], has_text("step-000000000010.h5: ") && has_text("cut short"));
   CHECK(lines[2] == "step-000000000020.h5");

@@ -19,7 +19,7 @@ constexpr std::size_t kRows = 700;  // more than one block
 double feature(std::size_t row, std::size_t col) { return std::sin(static_cast<double>(3 * row + 2 * col)); }
 
 template <class T>
-void write_set(h5::File& file, const std::string& path, const Matrix<T>& values) {
+void write_matrix(h5::File& file, const std::string& path, const Matrix<T>& values) {
   const std::array<std::uint64_t, 2> shape{values.rows(), values.cols()};
   file.write<T>(path, shape, values.data());
 }
@@ -30,8 +30,8 @@ void write_data(const std::string& path, std::size_t cols, const Matrix<double>&
   for (std::size_t r = 0; r < kRows; ++r)
     for (std::size_t c = 0; c < cols; ++c) x(r, c) = feature(r, c);
   h5::File file = h5::File::create(path);
-  write_set(file, "/x", x);
-  if (targets.rows() != 0) write_set(file, "/y", targets);
+  write_matrix(file, "/x", x);
+  if (targets.rows() != 0) write_matrix(file, "/y", targets);
   file.close();
 }
 

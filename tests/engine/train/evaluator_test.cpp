@@ -10,17 +10,17 @@
 namespace gradloom {
 namespace {
 
-struct Case {
+struct NetworkCase {
   Network<double> network;
   AlignedBuffer<double> parameters;
   Dataset<double> data;
 };
 
 // A 3-5-2 tanh network and rows that fill two blocks and a part of a third; targets near its outputs.
-Case make_case() {
+NetworkCase make_network_case() {
   require_safe_blas();
   const std::vector<LayerSpec> layers = {{5, Activation::kTanh}, {2, Activation::kLinear}};
-  Case c{Network<double>(ParameterLayout(3, layers)), {}, {}};
+  NetworkCase c{Network<double>(ParameterLayout(3, layers)), {}, {}};
   const CounterRandom random(7, RandomUse::kGenerator);
   c.parameters = AlignedBuffer<double>(c.network.layout().size());
   for (std::size_t i = 0; i < c.parameters.size(); ++i) c.parameters[i] = random.normal(i);
@@ -33,7 +33,7 @@ Case make_case() {
 }
 
 // One row's outputs by loops over the definition.
-std::vector<double> naive_outputs(const Case& c, std::size_t row) {
+std::vector<double> naive_outputs(const NetworkCase& c, std::size_t row) {
   std::vector<double> a(c.data.x.row(row).begin(), c.data.x.row(row).end());
   for (std::size_t l = 0; l < 2; ++l) {
     const auto weight = c.network.layout().weight(c.parameters.data(), l);
@@ -49,7 +49,7 @@ std::vector<double> naive_outputs(const Case& c, std::size_t row) {
   return a;
 }
 
-Matrix<double> predict(const Case& c, Loss loss, const Standardization& s, std::size_t threads) {
+Matrix<double> predict(const NetworkCase& c, Loss loss, const Standardization& s, std::size_t threads) {
   Arena arena(threads);
   return predict_rows<double>(c.network, c.parameters.data(), loss, s, c.data.x.view(), arena);
 }
@@ -57,7 +57,7 @@ Matrix<double> predict(const Case& c, Loss loss, const Standardization& s, std::
 }  // namespace
 
 TEST_CASE("predictions are the network's outputs in the target's units", "[evaluator][threads]") {
-  const Case c = make_case();
+  const NetworkCase c = make_network_case();
   const Standardization s{{}, {}, {10, -1}, {2, 0.5}};
   const Matrix<double> plain = predict(c, Loss::kMse, {}, 2), restored = predict(c, Loss::kMse, s, 2);
   double difference = 0;
@@ -72,7 +72,7 @@ TEST_CASE("predictions are the network's outputs in the target's units", "[evalu
 }
 
 TEST_CASE("cross-entropies predict probabilities", "[evaluator][threads]") {
-  const Case c = make_case();
+  const NetworkCase c = make_network_case();
   const Matrix<double> categorical = predict(c, Loss::kCategoricalCrossEntropy, {}, 1);
   const Matrix<double> binary = predict(c, Loss::kBinaryCrossEntropy, {}, 1);
   const Matrix<double> logits = predict(c, Loss::kMse, {}, 1);
@@ -86,7 +86,7 @@ TEST_CASE("cross-entropies predict probabilities", "[evaluator][threads]") {
 }
 
 TEST_CASE("loss and metrics are those of all rows at once", "[evaluator][threads]") {
-  const Case c = make_case();
+  const NetworkCase c = make_network_case();
   const Standardization s{{}, {}, {10, -1}, {2, 0.5}};
   Arena arena(2);
   const Metrics m =
@@ -106,7 +106,7 @@ TEST_CASE("loss and metrics are those of all rows at once", "[evaluator][threads
 
 TEST_CASE("every metric has the same bits for any threads, whatever is left to a file", "[evaluator][threads]") {
   const Loss loss = GENERATE(Loss::kMse, Loss::kBinaryCrossEntropy, Loss::kCategoricalCrossEntropy);
-  Case c = make_case();
+  NetworkCase c = make_network_case();
   const std::size_t columns = loss == Loss::kCategoricalCrossEntropy ? 1 : 2;
   if (is_classification(loss)) c.data.y = Matrix<double>(c.data.rows(), columns);
   for (std::size_t i = 0; is_classification(loss) && i < c.data.rows() * columns; ++i) c.data.y.data()[i] = i % 3 == 0;
@@ -123,7 +123,7 @@ TEST_CASE("every metric has the same bits for any threads, whatever is left to a
 }
 
 TEST_CASE("one, two and four threads give the same bits", "[evaluator][threads]") {
-  const Case c = make_case();
+  const NetworkCase c = make_network_case();
   std::vector<Metrics> metrics;
   std::vector<Matrix<double>> predictions;
   for (const std::size_t threads : {1, 2, 4}) {

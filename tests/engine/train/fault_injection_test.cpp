@@ -27,7 +27,7 @@ using testing::NthCallFails;
 constexpr std::uint64_t kSteps = 6;
 constexpr std::uint64_t kStepsBefore = 4;  // done before the session that is resumed
 
-struct Watch final : TrainingObserver {
+struct LastCheckpointWatch final : TrainingObserver {
   void on_checkpoint(const std::string& /*path*/, std::uint64_t step) override { reported = step; }
   void on_checkpoint_failed(std::uint64_t /*step*/, const std::string& /*reason*/) override { ++failed; }
   void on_warning(const std::string& /*line*/) override { ++warnings; }
@@ -36,8 +36,8 @@ struct Watch final : TrainingObserver {
 };
 
 // A run of six steps in two epochs, with a checkpoint at every second step and at every epoch.
-struct Scene {
-  Scene() {
+struct FaultScene {
+  FaultScene() {
     const Dataset<double> data = testing::samples<double>(40, 1);
     h5::File file = h5::File::create(folder / "data.h5");
     const std::array<std::uint64_t, 2> x{data.x.rows(), data.x.cols()}, y{data.y.rows(), data.y.cols()};
@@ -56,7 +56,7 @@ struct Scene {
     config.checkpoint.keep_last = 2;
   }
 
-  EndReport go(const std::string& run, bool resume, Watch& watch, std::uint64_t max_steps = kSteps) {
+  EndReport go(const std::string& run, bool resume, LastCheckpointWatch& watch, std::uint64_t max_steps = kSteps) {
     config.run.dir = folder / run;
     config.train.max_steps = max_steps;
     return train(config, {resume, nullptr, &watch});
@@ -69,7 +69,7 @@ struct Scene {
   Config config;
 };
 
-void require_same_end(const Scene& scene, const std::string& run) {
+void require_same_end(const FaultScene& scene, const std::string& run) {
   const auto expected = read_checkpoint<float>(scene.store("whole").path_of(kSteps));
   const auto found = read_checkpoint<float>(scene.store(run).path_of(kSteps));
   REQUIRE(std::ranges::equal(found.parameters.span(), expected.parameters.span()));
@@ -79,7 +79,7 @@ void require_same_end(const Scene& scene, const std::string& run) {
 }
 
 // Every step is logged once, and nothing but lines stands in the log.
-void require_whole_log(const Scene& scene, const std::string& run) {
+void require_whole_log(const FaultScene& scene, const std::string& run) {
   std::ifstream file(scene.folder / (run + "/metrics.jsonl"));
   std::map<std::uint64_t, int> times;
   for (std::string line; std::getline(file, line);) {
@@ -91,14 +91,14 @@ void require_whole_log(const Scene& scene, const std::string& run) {
 }
 
 // Files that a write leaves when it is over, be it well or badly.
-void require_no_leftovers(const Scene& scene, const std::string& run) {
+void require_no_leftovers(const FaultScene& scene, const std::string& run) {
   for (const auto& entry : fs::recursive_directory_iterator(scene.folder / run))
     REQUIRE_FALSE(entry.path().filename().string().starts_with("."));
 }
 
 // One session with the n-th call going wrong, then one without a fault. False where the session has no n-th call.
-bool survives(Scene& scene, const std::string& run, bool resume, std::size_t n, const sys::Fault& fault) {
-  Watch watch;
+bool survives(FaultScene& scene, const std::string& run, bool resume, std::size_t n, const sys::Fault& fault) {
+  LastCheckpointWatch watch;
   bool ended = false;
   std::vector<std::string> calls;
   {
@@ -124,7 +124,7 @@ bool survives(Scene& scene, const std::string& run, bool resume, std::size_t n, 
     REQUIRE(newest);
     REQUIRE(read_checkpoint<float>(*newest).progress.step >= safe);
   }
-  Watch quiet;
+  LastCheckpointWatch quiet;
   scene.go(run, true, quiet);
   require_same_end(scene, run);
   require_whole_log(scene, run);
@@ -146,9 +146,9 @@ constexpr std::size_t kStride = 3;
 #endif
 
 void let_calls_fail(OnError on_error, bool resume, std::size_t stride = kStride, std::size_t rounds = 1) {
-  Scene scene;
+  FaultScene scene;
   scene.config.checkpoint.on_error = on_error;
-  Watch watch;
+  LastCheckpointWatch watch;
   scene.go("whole", false, watch);
   if (resume) scene.go("before", false, watch, kStepsBefore);
   std::size_t failed = 0;

@@ -11,16 +11,16 @@
 namespace gradloom {
 namespace {
 
-struct Case {
+struct LabelCase {
   Loss loss;
   Matrix<double> logits, probabilities, y;
   std::vector<double> weights;
 };
 
 // Random logits, rounded so that many are equal; classes that are far from balanced; every fifth row weighs nothing.
-Case make_case(Loss loss, std::size_t rows, std::size_t outputs) {
+LabelCase make_label_case(Loss loss, std::size_t rows, std::size_t outputs) {
   const CounterRandom random(3, RandomUse::kGenerator);
-  Case c{loss, Matrix<double>(rows, outputs), {}, Matrix<double>(rows, target_columns(loss, outputs)), {}};
+  LabelCase c{loss, Matrix<double>(rows, outputs), {}, Matrix<double>(rows, target_columns(loss, outputs)), {}};
   for (std::size_t i = 0; i < rows * outputs; ++i) c.logits.data()[i] = std::round(2 * random.normal(i)) / 2;
   for (std::size_t i = 0; i < rows * c.y.cols(); ++i) {
     const double draw = std::abs(random.normal(1'000'000 + i));
@@ -34,13 +34,13 @@ Case make_case(Loss loss, std::size_t rows, std::size_t outputs) {
   return c;
 }
 
-std::vector<JudgedLabel> judged(const Case& c) {
+std::vector<JudgedLabel> judged(const LabelCase& c) {
   std::vector<JudgedLabel> labels(c.y.rows() * c.y.cols());
   judge_labels<double>(c.loss, c.logits.view(), c.probabilities.view(), c.y.view(), labels);
   return labels;
 }
 
-LabelSums sums_of(const Case& c, const std::vector<Metric>& metrics, std::size_t at_once) {
+LabelSums sums_of(const LabelCase& c, const std::vector<Metric>& metrics, std::size_t at_once) {
   const std::vector<JudgedLabel> labels = judged(c);
   LabelSums sums(c.loss, c.logits.cols(), metrics, true);
   for (std::size_t first = 0; first < c.y.rows(); first += at_once) {
@@ -54,7 +54,7 @@ LabelSums sums_of(const Case& c, const std::vector<Metric>& metrics, std::size_t
 struct Naive {
   double precision = 0, recall = 0, f1 = 0;
 };
-Naive naive(const Case& c, std::size_t column, std::size_t of) {
+Naive naive(const LabelCase& c, std::size_t column, std::size_t of) {
   double actual = 0, predicted = 0, right = 0;
   const std::vector<JudgedLabel> labels = judged(c);
   for (std::size_t r = 0; r < c.y.rows(); ++r) {
@@ -101,7 +101,7 @@ TEST_CASE("labels are judged by the definitions", "[label sums]") {
 }
 
 TEST_CASE("metrics of classes are means over those that occur, and do not depend on the cut", "[label sums]") {
-  const Case c = make_case(Loss::kCategoricalCrossEntropy, 1000, 9);
+  const LabelCase c = make_label_case(Loss::kCategoricalCrossEntropy, 1000, 9);
   const LabelSums sums = sums_of(c, kMetrics, 1000), cut = sums_of(c, kMetrics, 37);
   double precision = 0, f1 = 0, classes = 0;
   for (std::size_t k = 0; k < 9; ++k) {
@@ -124,7 +124,7 @@ TEST_CASE("metrics of classes are means over those that occur, and do not depend
 }
 
 TEST_CASE("a class that neither occurs nor is predicted is in no mean", "[label sums]") {
-  Case c = make_case(Loss::kCategoricalCrossEntropy, 500, 3);
+  LabelCase c = make_label_case(Loss::kCategoricalCrossEntropy, 500, 3);
   const double of_three = sums_of(c, kMetrics, 500).value({MetricKind::kRecall});
   Matrix<double> wider(500, 4, -1e9);
   for (std::size_t r = 0; r < 500; ++r) std::ranges::copy(c.logits.row(r), wider.row(r).begin());
@@ -138,7 +138,8 @@ TEST_CASE("a class that neither occurs nor is predicted is in no mean", "[label 
 }
 
 TEST_CASE("of one binary output the plain means are class 1's, of several those of class 1 of each", "[label sums]") {
-  const Case one = make_case(Loss::kBinaryCrossEntropy, 800, 1), several = make_case(Loss::kBinaryCrossEntropy, 800, 3);
+  const LabelCase one = make_label_case(Loss::kBinaryCrossEntropy, 800, 1),
+                  several = make_label_case(Loss::kBinaryCrossEntropy, 800, 3);
   const LabelSums sums = sums_of(one, kMetrics, 100), of_several = sums_of(several, kMetrics, 100);
   CHECK(sums.value({MetricKind::kF1}) == Approx(naive(one, 0, 1).f1).epsilon(1e-15));
   CHECK(sums.value({MetricKind::kMacroF1}) == Approx((naive(one, 0, 0).f1 + naive(one, 0, 1).f1) / 2).epsilon(1e-15));

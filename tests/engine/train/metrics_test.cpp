@@ -10,7 +10,7 @@
 namespace gradloom {
 namespace {
 
-Matrix<double> random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed, double mean = 0) {
+Matrix<double> normal_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed, double mean = 0) {
   const CounterRandom random(seed, RandomUse::kGenerator);
   Matrix<double> m(rows, cols);
   for (std::size_t i = 0; i < rows * cols; ++i) m.data()[i] = mean + random.normal(i);
@@ -53,7 +53,7 @@ Matrix<double> matrix(const double (&values)[R][C]) {
 TEST_CASE("regression metrics are the textbook's, over blocks as over all rows", "[metrics]") {
   // A mean of 1e6 loses 12 digits of a variance that is computed as E[y²] - E[y]².
   const double mean = GENERATE(0.0, 1e6);
-  const Matrix<double> y = random_matrix(1000, 2, 1, mean), p = random_matrix(1000, 2, 2, mean);
+  const Matrix<double> y = normal_matrix(1000, 2, 1, mean), p = normal_matrix(1000, 2, 2, mean);
   MetricSums sums(Loss::kMse, 2);
   for (std::size_t first = 0; first < 1000; first += 300) {
     MetricSums block(Loss::kMse, 2);
@@ -86,16 +86,16 @@ TEST_CASE("errors are restored to the target's units, the loss and R² are not t
 
 TEST_CASE("R² of a constant target is 1 where it is met and 0 elsewhere; of one row it is NaN", "[metrics]") {
   const Matrix<double> y(700, 1, 0.1);  // 0.1 summed and divided again would not be 0.1
-  CHECK(value(sums_of(Loss::kMse, random_matrix(700, 1, 3), y), "r2") == 0);
+  CHECK(value(sums_of(Loss::kMse, normal_matrix(700, 1, 3), y), "r2") == 0);
   CHECK(value(sums_of(Loss::kMse, y, y), "r2") == 1);
   CHECK(std::isnan(value(sums_of(Loss::kMse, Matrix<double>(1, 1, 2), Matrix<double>(1, 1, 3)), "r2")));
-  Matrix<double> broken = random_matrix(700, 1, 3);
+  Matrix<double> broken = normal_matrix(700, 1, 3);
   broken(5, 0) = std::nan("");
   CHECK(std::isnan(value(sums_of(Loss::kMse, broken, y), "r2")));
 }
 
 TEST_CASE("the largest error and the pinball loss are the textbook's, over blocks as over all rows", "[metrics]") {
-  const Matrix<double> y = random_matrix(1000, 2, 1), p = random_matrix(1000, 2, 2);
+  const Matrix<double> y = normal_matrix(1000, 2, 1), p = normal_matrix(1000, 2, 2);
   const std::vector<double> scale = {3, 0.5};
   std::vector<double> weights(1000);
   for (std::size_t r = 0; r < 1000; ++r) weights[r] = static_cast<double>(r % 3) / 2;
@@ -138,8 +138,8 @@ TEST_CASE("a weight of k is the row k times, and a class's counts in the loss al
   const Loss loss = GENERATE(Loss::kMse, Loss::kMae, Loss::kBinaryCrossEntropy);
   constexpr std::size_t kDistinct = 200;
   const std::size_t outputs = loss == Loss::kBinaryCrossEntropy ? 1 : 2;
-  Matrix<double> y = random_matrix(kDistinct, outputs, 1, 20);
-  const Matrix<double> p = random_matrix(kDistinct, outputs, 2, loss == Loss::kBinaryCrossEntropy ? 0 : 20);
+  Matrix<double> y = normal_matrix(kDistinct, outputs, 1, 20);
+  const Matrix<double> p = normal_matrix(kDistinct, outputs, 2, loss == Loss::kBinaryCrossEntropy ? 0 : 20);
   std::vector<double> weights(kDistinct);
   std::vector<std::size_t> repeated;
   for (std::size_t r = 0; r < kDistinct; ++r) {
@@ -181,7 +181,7 @@ TEST_CASE("a weight of k is the row k times, and a class's counts in the loss al
 }
 
 TEST_CASE("spreads merge as if they had been one stream", "[metrics]") {
-  const Matrix<double> values = random_matrix(100, 1, 4, 50);
+  const Matrix<double> values = normal_matrix(100, 1, 4, 50);
   Spread whole, left, right;
   for (std::size_t i = 0; i < 100; ++i) {
     whole.add(values.data()[i]);

@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kPlenty = 1 << 30, kTooLittle = 1;  // bytes; with the second a file holds runs of 1024 rows
 
 template <class T>
-struct Case {
+struct ScoreCase {
   Loss loss = Loss::kBinaryCrossEntropy;
   Matrix<T> probabilities, y;
   std::vector<double> weights;  // empty: none
@@ -23,9 +23,9 @@ struct Case {
 
 // Probabilities of few different values, so that most are equal to others.
 template <class T>
-Case<T> make_case(Loss loss, std::size_t rows, std::size_t outputs, bool weighted) {
+ScoreCase<T> make_score_case(Loss loss, std::size_t rows, std::size_t outputs, bool weighted) {
   const CounterRandom random(5, RandomUse::kGenerator);
-  Case<T> c{loss, Matrix<T>(rows, outputs), Matrix<T>(rows, target_columns(loss, outputs)), {}};
+  ScoreCase<T> c{loss, Matrix<T>(rows, outputs), Matrix<T>(rows, target_columns(loss, outputs)), {}};
   for (std::size_t i = 0; i < rows * outputs; ++i)
     c.probabilities.data()[i] = static_cast<T>(std::round(20 / (1 + std::exp(-random.normal(i)))) / 20);
   for (std::size_t i = 0; i < rows * c.y.cols(); ++i)
@@ -38,7 +38,7 @@ Case<T> make_case(Loss loss, std::size_t rows, std::size_t outputs, bool weighte
 }
 
 template <class T>
-std::vector<double> areas(const Case<T>& c, std::uint64_t bytes, std::size_t threads, std::size_t at_once) {
+std::vector<double> areas(const ScoreCase<T>& c, std::uint64_t bytes, std::size_t threads, std::size_t at_once) {
   Arena arena(threads);
   const std::size_t rows = c.y.rows();
   RankedScores<T> scores(c.loss, c.probabilities.cols(), rows, !c.weights.empty(), bytes, arena);
@@ -52,7 +52,7 @@ std::vector<double> areas(const Case<T>& c, std::uint64_t bytes, std::size_t thr
 
 // Every pair of a row of the class and one of another, in long double.
 template <class T>
-double naive_area(const Case<T>& c, std::size_t output) {
+double naive_area(const ScoreCase<T>& c, std::size_t output) {
   const auto weight = [&](std::size_t r) { return c.weights.empty() ? 1.0L : static_cast<long double>(c.weights[r]); };
   const auto is_own = [&](std::size_t r) {
     return c.loss == Loss::kCategoricalCrossEntropy ? c.y(r, 0) == static_cast<T>(output) : c.y(r, output) == 1;
@@ -74,14 +74,14 @@ TEMPLATE_TEST_CASE("areas under ROC curves are the share of pairs in order", "[r
                    double) {
   const bool weighted = GENERATE(false, true);
   const Loss loss = GENERATE(Loss::kBinaryCrossEntropy, Loss::kCategoricalCrossEntropy);
-  const auto c = make_case<TestType>(loss, 700, 3, weighted);
+  const auto c = make_score_case<TestType>(loss, 700, 3, weighted);
   const std::vector<double> found = areas(c, kPlenty, 2, 256);
   for (std::size_t o = 0; o < 3; ++o) CHECK(found[o] == Approx(naive_area(c, o)).epsilon(1e-13));
 }
 
 TEMPLATE_TEST_CASE("areas have the same bits from a file, for any threads and pieces", "[ranked scores][threads]",
                    float, double) {
-  const auto c = make_case<TestType>(Loss::kCategoricalCrossEntropy, 10'000, 4, true);
+  const auto c = make_score_case<TestType>(Loss::kCategoricalCrossEntropy, 10'000, 4, true);
   const std::vector<double> whole = areas(c, kPlenty, 1, 10'000);
   CHECK(areas(c, kPlenty, 4, 999) == whole);
   CHECK(areas(c, kTooLittle, 1, 10'000) == whole);
@@ -91,7 +91,7 @@ TEMPLATE_TEST_CASE("areas have the same bits from a file, for any threads and pi
 
 TEST_CASE("an area of rows of one label alone, or of NaN, is NaN", "[ranked scores][threads]") {
   for (const std::uint64_t bytes : {kPlenty, kTooLittle}) {
-    auto c = make_case<double>(Loss::kCategoricalCrossEntropy, 3000, 4, false);
+    auto c = make_score_case<double>(Loss::kCategoricalCrossEntropy, 3000, 4, false);
     for (std::size_t r = 0; r < 3000; ++r) c.y(r, 0) = static_cast<double>(r % 2);
     CHECK(std::isfinite(areas(c, bytes, 2, 512)[0]));
     CHECK(std::isnan(areas(c, bytes, 2, 512)[2]));

@@ -35,7 +35,7 @@ Config small_config() {
   return config;
 }
 
-struct Watch final : TrainingObserver {
+struct EpochWatch final : TrainingObserver {
   void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
   void on_warning(const std::string& line) override { warnings.push_back(line); }
   std::vector<EpochReport> epochs;
@@ -69,7 +69,7 @@ TEST_CASE("fit returns the best epoch's model, whatever the checkpoint keys say"
   config.optimizer.learning_rate = 0.3;  // rough enough that the last epoch is not the best
   config.checkpoint.keep_best = 0;
   const auto validation = samples<double>(200, 2);
-  Watch watch;
+  EpochWatch watch;
   const Model<double> model = fit<double>(config, samples<double>(300, 1), &validation, &watch);
   const auto best = std::min_element(watch.epochs.begin(), watch.epochs.end(),
                                      [](const auto& a, const auto& b) { return a.valid->loss < b.valid->loss; });
@@ -85,7 +85,7 @@ TEST_CASE("fit returns the average of the parameters, of the best epoch", "[trai
   config.train.ema = 0.9;
   config.train.restore_best = true;  // which it does by itself
   const auto validation = samples<double>(200, 2);
-  Watch watch;
+  EpochWatch watch;
   const Model<double> model = fit<double>(config, samples<double>(300, 1), &validation, &watch);
   const auto best = std::min_element(watch.epochs.begin(), watch.epochs.end(),
                                      [](const auto& a, const auto& b) { return a.valid->loss < b.valid->loss; });
@@ -125,7 +125,7 @@ TEST_CASE("fit counts rows by their weights, in training and in validation", "[t
   config.train.batch_size = 1000;
   // Rows of weight 0 hold what no row of the others would.
   auto training = samples<double>(300, 1), validation = samples<double>(100, 2);
-  Watch without, with;
+  EpochWatch without, with;
   const Model<double> expected = fit<double>(config, training, &validation, &without);
   for (auto* data : {&training, &validation}) {
     Dataset<double> more = *data;
@@ -211,7 +211,7 @@ TEST_CASE("fit trains one row, one layer, and networks of 30 layers", "[train][t
   config.model.layers.push_back({1, Activation::kLinear});
   config.train.threads = 16;
   const auto validation = samples<double>(600, 2);
-  Watch watch;
+  EpochWatch watch;
   const Model<double> deep = fit<double>(config, samples<double>(100, 1), &validation, &watch);
   CHECK(deep.layers().size() == 31);
   CHECK(watch.epochs.back().train_loss < watch.epochs.front().train_loss);
@@ -258,7 +258,7 @@ struct Run {
   }
   TemporaryFolder folder;
   Config config;
-  Watch watch;
+  EpochWatch watch;
 };
 
 }  // namespace
