@@ -50,9 +50,12 @@ asan() {
 tsan() {
   # A long history: a race of TBB's is known by the library's name in both stacks, so both must be remembered.
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.suppressions halt_on_error=1 history_size=7"
-  build tsan gradloom_tests train_in_memory && ctest --preset tsan -R '^example$' &&
-    build/tsan/tests/gradloom_tests '[threads]~[soak]'  # tests of what may start a thread in its own process
+  # Of what may start a thread in its own process.
+  build tsan gradloom_tests train_in_memory && ctest --preset tsan -j "$jobs" -R '^(example|unit_.*)$'
 }
+
+# The other builds compile the sources of a folder together; here each has to include what it uses.
+alone() { build debug; }
 
 check release release
 if [[ $mode != --fast ]]; then
@@ -60,6 +63,7 @@ if [[ $mode != --fast ]]; then
   check tsan tsan
   check lint tests/lint.sh
 fi
+[[ $mode == --all ]] && check "every source alone" alone
 
 for name in "${failed[@]}"; do echo "failed: $name"; done
 echo "${#passed[@]} passed, ${#failed[@]} failed"

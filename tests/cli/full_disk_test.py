@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from support import CliTest
+from support import SANITIZED, CliTest
 
 CONFIG = """[data]
 train = data.h5
@@ -32,7 +32,7 @@ every-steps = 1
 keep-last = 1
 """
 STEPS = 2 * 4
-SIZES = 100
+SIZES = 12 if SANITIZED else 100
 PAGE = os.sysconf("SC_PAGESIZE")
 
 

@@ -140,7 +140,7 @@ constexpr std::array<sys::Fault, 4> kFaults = {sys::Fault{EIO}, sys::Fault{ENOSP
 #if defined(__SANITIZE_THREAD__)
 constexpr std::size_t kStride = 17;
 #elif defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kStride = 13;
+constexpr std::size_t kStride = 29;
 #else
 constexpr std::size_t kStride = 3;
 #endif
