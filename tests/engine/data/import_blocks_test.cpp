@@ -89,24 +89,24 @@ TEST_CASE("tables come out the same from any blocks and threads", "[threads]") {
 TEST_CASE("tables of numbers are written in one pass, the same from any blocks and threads", "[threads]") {
   std::string text = "a,y,b\n";
   for (int row = 0; row < 500; ++row) text += fmt::format("{},{},{}\n", row, -row, row * 0.5);
-  Import import(text);
-  import.add("a,y,b\n1e3,2,3\n", "more.csv");
-  import.options.targets = {"y"};
+  Import tables(text);
+  tables.add("a,y,b\n1e3,2,3\n", "more.csv");
+  tables.options.targets = {"y"};
   std::vector<std::string> phases;
-  import.options.on_progress = [&](const WorkProgress& progress) {
+  tables.options.on_progress = [&](const WorkProgress& progress) {
     if (phases.empty() || phases.back() != progress.phase) phases.push_back(progress.phase);
-};
-check_any_blocks(import);
-CHECK(phases == Strings{"reading"});
-// A text in the last row: what was written until then is thrown away.
-import.add("a,y,b\n1,2,3\n4,5,x\n", "text.csv");
-import.options.categorical = {};
-std::filesystem::remove(import.options.output);
-import.options.threads = 2;
-CHECK_THAT(message_of<DataError>([&] { (void)import_csv(import.options, sources_of(import), 64); }),
-           has_text("text.csv:3: column b (index 2): found 'x'"));
-CHECK(import.folder().entries() == 3);
-}  // namespace gradloom
+  };
+  check_any_blocks(tables);
+  CHECK(phases == Strings{"reading"});
+  // A text in the last row: what was written until then is thrown away.
+  tables.add("a,y,b\n1,2,3\n4,5,x\n", "text.csv");
+  tables.options.categorical = {};
+  std::filesystem::remove(tables.options.output);
+  tables.options.threads = 2;
+  CHECK_THAT(message_of<DataError>([&] { (void)import_csv(tables.options, sources_of(tables), 64); }),
+             has_text("text.csv:3: column b (index 2): found 'x'"));
+  CHECK(tables.folder().entries() == 3);
+}
 
 TEST_CASE("means of blocks are those of the whole column", "[threads]") {
   std::string text = "a,b\n";
