@@ -36,6 +36,11 @@ Workspace<T>::Workspace(const ParameterLayout& layout, std::size_t max_rows, boo
   }
 }
 
+std::size_t kept_matrices(const LayerLayout& layer) {
+  return 1 + (needs_preactivation(layer.activation) ? 1 : 0) + (layer.normalization != Normalization::kNone ? 1 : 0) +
+         (layer.dropout > 0 ? 1 : 0);
+}
+
 template <class T>
 MatrixView<const T> Network<T>::input_of(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace,
                                          RowRange rows) const {

@@ -71,6 +71,9 @@ struct Workspace {
   PackedWeights<T>* weights = nullptr;
 };
 
+/// How many of a training Workspace's matrices (max_rows, units) layer has; its delta is not counted.
+std::size_t kept_matrices(const LayerLayout& layer);
+
 /// The passes of a dense network over some rows of a minibatch. The network itself is constant meanwhile: parameters
 /// are only read. Row-vector convention: Z = A_prev Wᵀ + b, A = f(Z). With dropout A_prev is the layer before's A ∘ M,
 /// where M holds 0 and 1 / (1 - p); below, that factor is left out. A normalization N makes it A = f(N(Z)), or takes

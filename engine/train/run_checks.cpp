@@ -7,6 +7,7 @@
 
 #include "engine/data/row_weights.hpp"
 #include "engine/data/source.hpp"
+#include "engine/nn/network.hpp"
 #include "engine/optim/optimizer.hpp"
 #include "gradloom/errors.hpp"
 
@@ -29,19 +30,16 @@ void require_finite(const Dataset<T>& data, const Matrix<T>& values, const char*
                                     data.source_row(r), c, values(r, c)));
 }
 
-// Parameters, gradient (another where it is kept for its norm), optimizer state and average, and a minibatch's
-// activations, dropped and normalized ones, and deltas, in bytes.
+// Parameters, gradient (another where it is kept for its norm), optimizer state and average, and what a step keeps of a
+// minibatch in every layer, deltas included, in bytes.
 template <class T>
 double training_bytes(const Config& config, const ParameterLayout& layout, std::size_t batch_rows) {
   const auto states = static_cast<double>(make_optimizer<T>(config.optimizer)->state_names().size());
   const double saved = 1 + states + (config.train.ema ? 1 : 0);
   const double blocks = saved + (config.optimizer.clip_grad_norm ? 2 : 1) + 3 * saved;
   double columns = 0;
-  for (std::size_t l = 0; l < layout.depth(); ++l) {
-    const LayerLayout& layer = layout.layer(l);
-    const int copies = 2 + (layer.dropout > 0 ? 1 : 0) + (layer.normalization == Normalization::kNone ? 0 : 1);
-    columns += copies * static_cast<double>(layer.units);
-  }
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    columns += static_cast<double>((kept_matrices(layout.layer(l)) + 1) * layout.layer(l).units);
   return sizeof(T) * (blocks * static_cast<double>(layout.size()) + columns * static_cast<double>(batch_rows));
 }
 
