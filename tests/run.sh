@@ -17,7 +17,6 @@ groups=(build test lint)
 apps/packages.sh "${groups[@]}"
 command -v ccache >/dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=ccache
 jobs=$(nproc)
-tests_at_once=$((jobs + 1))  # some wait for disks and signals
 passed=() failed=()
 
 # check NAME COMMAND...: runs it, goes on where it fails, and remembers.
@@ -40,22 +39,21 @@ build() {
 release() {
   local labels=(-LE soak)
   [[ $mode == --all ]] && labels=()
-  build release && ctest --preset release -j "$tests_at_once" "${labels[@]}"
+  build release && ctest --preset release -j "$jobs" "${labels[@]}"
 }
 
 asan() {
   export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
   local left_out='soak|release-alone|in-units'
   [[ $mode == --all ]] && left_out='soak|release-alone'
-  build asan gradloom_tests gradloom_program train_in_memory &&
-    ctest --preset asan -j "$tests_at_once" -LE "$left_out"
+  build asan gradloom_tests gradloom_program train_in_memory && ctest --preset asan -j "$jobs" -LE "$left_out"
 }
 
 tsan() {
   # A long history: a race of TBB's is known by the library's name in both stacks, so both must be remembered.
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.suppressions halt_on_error=1 history_size=7"
   # Of what may start a thread in its own process.
-  build tsan gradloom_tests train_in_memory && ctest --preset tsan -j "$tests_at_once" -R '^(example|unit_.*)$'
+  build tsan gradloom_tests train_in_memory && ctest --preset tsan -j "$jobs" -R '^(example|unit_.*)$'
 }
 
 # The other builds compile the sources of a folder together; here each has to include what it uses.

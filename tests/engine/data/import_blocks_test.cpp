@@ -71,7 +71,7 @@ std::string csv_table(int rows, bool quoted) {
 
 }  // namespace
 
-TEST_CASE("tables come out the same from any blocks and threads", "[threads]") {
+TEST_CASE("tables come out the same from any blocks and threads", "[threads][slow]") {
   for (const bool quoted : {false, true}) {
     Import import(csv_table(400, quoted));
     import.options.targets = {"y"};
@@ -171,7 +171,7 @@ TEST_CASE("names and categories that are not UTF-8 are refused") {
   CHECK(good.names() == Strings{"caf\xC3\xA9=th\xC3\xA9", "caf\xC3\xA9=\xE8\x8C\xB6", "b"});
 }
 
-TEST_CASE("sparse text comes out the same from any blocks and threads", "[threads]") {
+TEST_CASE("sparse text comes out the same from any blocks and threads", "[threads][slow]") {
   const CounterRandom random(4, RandomUse::kGenerator);
   std::string text;
   for (std::uint64_t row = 0; row < 300; ++row) {

@@ -66,7 +66,7 @@ TEST_CASE("Shards have even numbers of rows and names that sort", "[shard_writer
   CHECK(training_glob("my d[1]/t.h5", 2) == "my?d?1?/t.*-of-002.h5");  // a blank would end the name in a config
 }
 
-TEST_CASE("The bytes of shards do not depend on blocks of rows", "[shard_writer]") {
+TEST_CASE("The bytes of shards do not depend on blocks of rows", "[shard_writer][slow]") {
   const TemporaryFolder folder;
   for (const std::uint64_t shards : {1, 3})
     for (const std::size_t chunk_rows : {0, 1, 7, 500, 5000}) {

@@ -260,7 +260,7 @@ TEST_CASE("A full disk is a FileError, while rows are written or at the latest w
 
 // Sanitizers make each process that reads a file a matter of a tenth of a second and more.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t kOpenings = 20;
+constexpr std::size_t kOpenings = 8;
 #else
 constexpr std::size_t kOpenings = 200;
 #endif

@@ -330,7 +330,7 @@ void check_random_doubles(std::size_t chunks) {
 
 }  // namespace
 
-TEST_CASE("elementary functions of float are within 2 units of the last place", "[linalg]") {
+TEST_CASE("elementary functions of float are within 2 units of the last place", "[linalg][slow]") {
   check_float_patterns(4099);  // a prime: all low bits occur with all high ones
 }
 

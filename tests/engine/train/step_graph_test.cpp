@@ -358,7 +358,7 @@ TEST_CASE("every way to compute a step agrees with the naive twin", "[train][thr
   }
 }
 
-TEST_CASE("every way to compute a step averages the parameters as the naive twin does", "[train][threads]") {
+TEST_CASE("every way to compute a step averages the parameters as the naive twin does", "[train][threads][slow]") {
   Job job = GENERATE(Job{}, many_inputs(), job_with_prelu());
   job.averaged = true;
   const auto naive = train_naively<double>(job);
