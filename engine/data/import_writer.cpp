@@ -16,9 +16,9 @@ constexpr std::size_t kPartBytes = 2 << 20;
 }  // namespace
 
 void require_feature_count(const std::string& source, std::uint64_t features) {
-  constexpr std::uint64_t kMostFeatures = 10'000'000;
-  if (features > kMostFeatures)
-    throw DataError(fmt::format("{}: has rows of {} values; import takes up to {}", source, features, kMostFeatures));
+  constexpr std::uint64_t kMostValues = 10'000'000;
+  if (features > kMostValues)
+    throw DataError(fmt::format("{}: has rows of {} values; import takes up to {}", source, features, kMostValues));
 }
 
 template <class X>
