@@ -1,13 +1,15 @@
-# gradloom_unity(TARGET FILES_IN_ONE SOURCE...): has the sources of a folder compiled together, FILES_IN_ONE at a time.
+# gradloom_unity(TARGET SOURCE...): where GRADLOOM_UNITY is on, has the sources of a folder compiled together, 20 at a time.
 # Most of a compiler's time goes into headers that they share. Names in unnamed namespaces then have to be unique in
 # their folder.
-function(gradloom_unity target files_in_one)
+function(gradloom_unity target)
+  if(NOT GRADLOOM_UNITY)
+    return()
+  endif()
   foreach(source IN LISTS ARGN)
     cmake_path(GET source PARENT_PATH folder)
-    string(MAKE_C_IDENTIFIER "${folder}" key)
-    math(EXPR "count_${key}" "${count_${key}} + 1")
-    math(EXPR part "(${count_${key}} - 1) / ${files_in_one}")
     cmake_path(GET folder FILENAME name)
+    math(EXPR count_${name} "${count_${name}} + 1")
+    math(EXPR part "(${count_${name}} - 1) / 20")
     set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${name}_${part})
   endforeach()
   # A type of an unnamed namespace in a type that is not is a fault in a header alone, and GCC takes what a unit

@@ -7,6 +7,7 @@ and losses. Metrics are worked out again with NumPy, and so are the masks of dro
 
 import dataclasses
 import json
+import os
 import shutil
 import unittest
 
@@ -29,6 +30,7 @@ LOSSES = {"mse": "MSELoss", "mae": "L1Loss", "huber": "HuberLoss", "binary-cross
           "categorical-cross-entropy": "CrossEntropyLoss"}
 INITIALIZERS = ["auto", "xavier-uniform", "xavier-normal", "he-uniform", "he-normal", "lecun-normal", "normal", "zeros"]
 STEPS = 25
+ALL_CASES = "GRADLOOM_ALL_CASES" in os.environ  # more seeds of dropout and of normalization
 
 # Two correct programs add in different orders: a gradient differs by some tens of roundings of its terms, and every
 # step carries the difference on, amplified a little by curvature and momentum. Allowed are thousands of roundings of
@@ -377,14 +379,14 @@ class Differential(CliTest):
         self.check_all(dataclasses.replace(drawn_case(seed), precision="float32") for seed in range(100, 110))
 
     def test_dropout(self):
-        cases = [drawn_case(seed) for seed in range(500, 515)]
+        cases = [drawn_case(seed) for seed in range(500, 545 if ALL_CASES else 515)]
         cases = [dataclasses.replace(case, dropout=0.1 + 0.2 * (index % 4), seed=case.seed + (index % 3 << 40))
                  for index, case in enumerate(cases)]
         self.check_all(cases)
         self.check_all(dataclasses.replace(case, precision="float32") for case in cases[:10])
 
     def test_normalization(self):
-        cases = [drawn_normalized_case(seed) for seed in range(600, 614)]
+        cases = [drawn_normalized_case(seed) for seed in range(600, 628 if ALL_CASES else 614)]
         self.assertTrue(any(case.rows % case.batch for case in cases))
         self.check_all(dataclasses.replace(case, dropout=(0, 0.3)[index % 2]) for index, case in enumerate(cases))
         self.check_all(dataclasses.replace(case, precision="float32") for case in cases[:4])
