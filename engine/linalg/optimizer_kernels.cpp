@@ -8,6 +8,7 @@
 
 #include "engine/linalg/optimizer_kernels.hpp"
 
+#include "engine/core/fetch.hpp"
 #include "engine/linalg/block_sums-inl.hpp"
 #include "engine/linalg/elementary-inl.hpp"
 #include "engine/linalg/finite_check-inl.hpp"
@@ -54,6 +55,14 @@ class Terms {
   V decay_, l1_, scale_;
 };
 
+/// What stands at `at`, to be written anew. Of what follows, the cache lines are fetched for that.
+template <class D, class Lanes, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_to_write(D d, Lanes lanes, const T* at) {
+  constexpr std::size_t kBytesAhead = 24 * 64;
+  fetch_to_write(reinterpret_cast<const char*>(at) + kBytesAhead);
+  return lanes.load(d, at);
+}
+
 /// Every w <- rule.next(i, lanes, w, g), where w are the parameters from i on and g their gradient.
 template <bool kAll, class T, class Rule>
 HWY_INLINE bool take_steps(const Rule& rule, const GradientTerms<T>& terms, T* parameters, const T* gradient,
@@ -62,7 +71,7 @@ HWY_INLINE bool take_steps(const Rule& rule, const GradientTerms<T>& terms, T* p
   const Terms<kAll, hn::ScalableTag<T>> terms_of(d, terms);
   FiniteCheck check(d);
   for_each_vector(d, n, [&](std::size_t i, auto lanes) HWY_ATTR {
-    const auto w = lanes.load(d, parameters + i);
+    const auto w = load_to_write(d, lanes, parameters + i);
     const auto g = terms_of.of(lanes.load(d, gradient + i), w, check);
     const auto next = rule.next(i, lanes, w, g, check);
     lanes.store(next, d, parameters + i);
@@ -98,7 +107,7 @@ struct SgdRule {
     V direction = g;
     if constexpr (kMomentum) {
       const V share = step.gradient_share != 1 ? hn::Mul(all(step.gradient_share), g) : g;
-      const V v = hn::Add(hn::Mul(all(step.momentum), lanes.load(d, velocity + i)), share);
+      const V v = hn::Add(hn::Mul(all(step.momentum), load_to_write(d, lanes, velocity + i)), share);
       lanes.store(v, d, velocity + i);
       direction = step.nesterov ? hn::Add(g, hn::Mul(all(step.momentum), v)) : v;
     }
@@ -115,8 +124,9 @@ struct AdamRule {
   template <class Lanes, class V, class Check>
   HWY_INLINE V next(std::size_t i, Lanes lanes, V w, V g, Check& check) const {
     const hn::ScalableTag<T> d;
-    const V m = hn::Add(hn::Mul(all(step.beta1), lanes.load(d, mean + i)), hn::Mul(all(step.share1), g));
-    const V v = hn::Add(hn::Mul(all(step.beta2), lanes.load(d, square + i)), hn::Mul(hn::Mul(all(step.share2), g), g));
+    const V m = hn::Add(hn::Mul(all(step.beta1), load_to_write(d, lanes, mean + i)), hn::Mul(all(step.share1), g));
+    const V v = hn::Add(hn::Mul(all(step.beta2), load_to_write(d, lanes, square + i)),
+                        hn::Mul(hn::Mul(all(step.share2), g), g));
     lanes.store(m, d, mean + i);
     lanes.store(v, d, square + i);
     check.see(v);
@@ -136,12 +146,13 @@ struct RmspropRule {
   template <class Lanes, class V, class Check>
   HWY_INLINE V next(std::size_t i, Lanes lanes, V w, V g, Check& check) const {
     const hn::ScalableTag<T> d;
-    const V s = hn::Add(hn::Mul(all(step.alpha), lanes.load(d, square + i)), hn::Mul(hn::Mul(all(step.share), g), g));
+    const V s =
+        hn::Add(hn::Mul(all(step.alpha), load_to_write(d, lanes, square + i)), hn::Mul(hn::Mul(all(step.share), g), g));
     lanes.store(s, d, square + i);
     check.see(s);
     V direction = hn::Div(g, hn::Add(hn::Sqrt(mean == nullptr ? s : variance(i, lanes, s, g)), all(step.epsilon)));
     if (velocity != nullptr) {
-      direction = hn::Add(hn::Mul(all(step.momentum), lanes.load(d, velocity + i)), direction);
+      direction = hn::Add(hn::Mul(all(step.momentum), load_to_write(d, lanes, velocity + i)), direction);
       lanes.store(direction, d, velocity + i);
     }
     return hn::Sub(w, hn::Mul(all(step.learning_rate), direction));
@@ -151,7 +162,7 @@ struct RmspropRule {
   template <class Lanes, class V>
   HWY_INLINE V variance(std::size_t i, Lanes lanes, V s, V g) const {
     const hn::ScalableTag<T> d;
-    const V m = hn::Add(hn::Mul(all(step.alpha), lanes.load(d, mean + i)), hn::Mul(all(step.share), g));
+    const V m = hn::Add(hn::Mul(all(step.alpha), load_to_write(d, lanes, mean + i)), hn::Mul(all(step.share), g));
     lanes.store(m, d, mean + i);
     return at_least(d, 0, hn::Sub(s, hn::Mul(m, m)));
   }
@@ -165,7 +176,7 @@ struct AdagradRule {
   template <class Lanes, class V, class Check>
   HWY_INLINE V next(std::size_t i, Lanes lanes, V w, V g, Check& check) const {
     const hn::ScalableTag<T> d;
-    const V s = hn::Add(lanes.load(d, sum + i), hn::Mul(g, g));
+    const V s = hn::Add(load_to_write(d, lanes, sum + i), hn::Mul(g, g));
     lanes.store(s, d, sum + i);
     check.see(s);
     return hn::Sub(w, hn::Mul(all(step.learning_rate), hn::Div(g, hn::Add(hn::Sqrt(s), all(step.epsilon)))));

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/core/fetch.hpp"
 #include "engine/linalg/panels.hpp"
 #include "engine/linalg/product_tile-inl.hpp"
 
@@ -106,15 +107,26 @@ HWY_INLINE void product_of_rows(D d, Scalars<T> a, const PanelRows<T>& b, std::s
   product_tile<kRows, kVectors>(d, last, {b.last, 0}, 1, from({c.data, c.stride}), c);
 }
 
+/// What stands in `next` where a tile does in its panel of C.
+template <std::size_t kRows, std::size_t kVectors, class D, class T = hn::TFromD<D>>
+HWY_INLINE void fetch_tile(D d, MatrixView<T> next, std::size_t first_row) {
+  for (std::size_t m = 0; m < kRows; ++m)
+    for (std::size_t v = 0; v < kVectors; ++v)
+      fetch_to_write(next.data + (first_row + m) * next.stride + v * hn::Lanes(d));
+}
+
 /// One panel of C over all of its rows: C <- start + A B. `start` has c.rows rows as wide as the panel's vectors, or is
 /// a single one with stride 0. Where the panel shows fewer columns than it has, tiles go through memory of their own.
+/// `next`: as in multiply(), of this panel.
 template <std::size_t kVectors, class D, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<const T> start, MatrixView<T> c) {
+HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<const T> start, MatrixView<T> c,
+                               MatrixView<T> next) {
   const bool whole = c.cols == kVectors * hn::Lanes(d);
   HWY_ALIGN T edge[kTileRows * kTileVectors * hn::MaxLanes(d)];
   std::size_t group = 0;
   for_each_row_group(c.rows, [&](std::size_t first, auto rows) HWY_ATTR {
     constexpr std::size_t kRows = decltype(rows)::value;
+    if (next.rows > 0) fetch_tile<kRows, kVectors>(d, next, first);
     const Scalars<T> left{a.data + first * a.by_row, a.by_row, a.by_col};
     Rows<const T> from{start.data + first * start.stride, start.stride};
     const Rows<T> to = whole ? Rows<T>{c.data + first * c.stride, c.stride} : Rows<T>{edge, kVectors * hn::Lanes(d)};
@@ -131,10 +143,10 @@ HWY_INLINE void multiply_panel(D d, Scalars<T> a, const PanelRows<T>& b, Rows<co
 }
 
 /// C <- start + A B, where rows_of(panel, first, count) gives those rows of a panel of B and start_of(panel) its first
-/// sums.
+/// sums; `next` as in multiply().
 template <class T, class RowsOf, class StartOf>
 HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c, const RowsOf& rows_of,
-                                const StartOf& start_of) {
+                                const StartOf& start_of, MatrixView<T> next) {
   const hn::ScalableTag<T> d;
   const PanelCut cut(d, c.cols);
   const std::size_t blocks = std::max<std::size_t>(1, (depth + kBlockDepth - 1) / kBlockDepth);
@@ -148,8 +160,10 @@ HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c
       const Rows<const T> start =
           block == 0 ? Rows<const T>{start_of(panel), 0} : Rows<const T>{columns.data, columns.stride};
       const PanelRows<T> right = rows_of(panel, k, count);
+      MatrixView<T> next_columns;
+      if (block == 0 && next.rows > 0) next_columns = {next.data + panel.first, next.rows, panel.cols, next.stride};
       with_vectors(panel.vectors, [&](auto vectors) HWY_ATTR {
-        multiply_panel<decltype(vectors)::value>(d, left, right, start, columns);
+        multiply_panel<decltype(vectors)::value>(d, left, right, start, columns, next_columns);
       });
     }
   }
@@ -170,7 +184,7 @@ void multiply_packed(Scalars<T> a, const T* packed, std::size_t depth, MatrixVie
         const Rows<const T> rows = packed_rows(d, packed, depth, panel);
         return PanelRows<T>{{rows.data + (k + 1) * rows.stride, rows.stride}, count};
       },
-      [&](const Panel& panel) { return packed_rows(d, packed, depth, panel).data; });
+      [&](const Panel& panel) { return packed_rows(d, packed, depth, panel).data; }, {});
 }
 
 /// Row i of `from` to to[i * width], zeros behind it.
@@ -193,7 +207,7 @@ bool reads_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
 }
 
 template <class T>
-void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c) {
+void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c, MatrixView<T> next) {
   const hn::ScalableTag<T> d;
   constexpr std::size_t kWidest = kTileVectors * hn::MaxLanes(d);
   static thread_local AlignedBuffer<T> room(kBlockDepth * kWidest);
@@ -210,13 +224,13 @@ void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c) {
           return PanelRows<T>{{rows.data, rows.stride}, count, runs_over ? room.data() : nullptr};
         }
         if (!runs_over) {
-          const T* const next = panel.first + panel.cols < b.cols ? rows.data + panel.cols : nullptr;
-          return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room.data(), next};
+          const T* const behind = panel.first + panel.cols < b.cols ? rows.data + panel.cols : nullptr;
+          return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room.data(), behind};
         }
         copy_rows(rows, room.data(), width);
         return PanelRows<T>{{room.data(), width}, count};
       },
-      [&](const Panel&) { return zeros; });
+      [&](const Panel&) { return zeros; }, next);
 }
 
 #if HWY_TARGET != HWY_SCALAR
@@ -269,12 +283,16 @@ HWY_INLINE void transpose_16x16(Rows<const float> from, Rows<float> to) {
 /// to(k, i) <- from(i, k) for k < depth and i < count.
 template <class T>
 HWY_INLINE void transpose_block(Rows<const T> from, std::size_t count, std::size_t depth, Rows<T> to) {
+  [[maybe_unused]] constexpr std::size_t kAhead = 64;  // elements of each row that are under way: four cache lines
   std::size_t k = 0;
   const auto at = [&](std::size_t i) { return Rows<const T>{from.data + i * from.stride + k, from.stride}; };
   const auto out = [&](std::size_t i) { return Rows<T>{to.data + k * to.stride + i, to.stride}; };
   if constexpr (sizeof(T) == 4) {
 #if HWY_TARGET <= HWY_AVX3
-    for (; k + 16 <= depth && count == 16; k += 16) transpose_16x16(at(0), out(0));
+    for (; k + 16 <= depth && count == 16; k += 16) {
+      for (std::size_t i = 0; i < 16; ++i) hwy::Prefetch(at(i).data + kAhead);
+      transpose_16x16(at(0), out(0));
+    }
 #endif
 #if HWY_TARGET != HWY_SCALAR
     for (; k + 4 <= depth && count % 4 == 0; k += 4)
@@ -310,12 +328,12 @@ void multiply_packed_f64(const double* a, std::size_t stride, const double* pack
   multiply_packed<double>({a, stride, 1}, packed, depth, c);
 }
 void multiply_f32(const float* a, std::size_t by_row, std::size_t by_col, MatrixView<const float> b,
-                  MatrixView<float> c) {
-  multiply_in_place<float>({a, by_row, by_col}, b, c);
+                  MatrixView<float> c, MatrixView<float> next) {
+  multiply_in_place<float>({a, by_row, by_col}, b, c, next);
 }
 void multiply_f64(const double* a, std::size_t by_row, std::size_t by_col, MatrixView<const double> b,
-                  MatrixView<double> c) {
-  multiply_in_place<double>({a, by_row, by_col}, b, c);
+                  MatrixView<double> c, MatrixView<double> next) {
+  multiply_in_place<double>({a, by_row, by_col}, b, c, next);
 }
 void pack_f32(float* packed, std::size_t cols, std::size_t first, MatrixView<const float> columns, const float* start) {
   pack_any(packed, cols, first, columns, start);
@@ -366,14 +384,16 @@ void multiply(MatrixView<const double> a, const Panels<double>& b, MatrixView<do
   HWY_DYNAMIC_DISPATCH(multiply_packed_f64)(a.data, a.stride, b.data(), b.depth(), c);
 }
 template <>
-void multiply(MatrixView<const float> a, Transpose op_a, MatrixView<const float> b, MatrixView<float> c) {
+void multiply(MatrixView<const float> a, Transpose op_a, MatrixView<const float> b, MatrixView<float> c,
+              MatrixView<float> next) {
   const bool as_is = op_a == Transpose::kNo;
-  HWY_DYNAMIC_DISPATCH(multiply_f32)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c);
+  HWY_DYNAMIC_DISPATCH(multiply_f32)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c, next);
 }
 template <>
-void multiply(MatrixView<const double> a, Transpose op_a, MatrixView<const double> b, MatrixView<double> c) {
+void multiply(MatrixView<const double> a, Transpose op_a, MatrixView<const double> b, MatrixView<double> c,
+              MatrixView<double> next) {
   const bool as_is = op_a == Transpose::kNo;
-  HWY_DYNAMIC_DISPATCH(multiply_f64)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c);
+  HWY_DYNAMIC_DISPATCH(multiply_f64)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c, next);
 }
 
 template class Panels<float>;

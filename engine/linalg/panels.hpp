@@ -44,8 +44,9 @@ class Panels {
 template <class T>
 void multiply(MatrixView<const T> a, const Panels<T>& b, MatrixView<T> c);
 
-/// C <- op(A) B, with B as it stands. op(A) is (c.rows, b.rows); b (b.rows, c.cols).
+/// C <- op(A) B, with B as it stands. op(A) is (c.rows, b.rows); b (b.rows, c.cols). `next`: of C's shape, what the
+/// caller writes after it, or nothing; while C is computed, its cache lines are fetched for that (fetch_to_write()).
 template <class T>
-void multiply(MatrixView<const T> a, Transpose op_a, MatrixView<const T> b, MatrixView<T> c);
+void multiply(MatrixView<const T> a, Transpose op_a, MatrixView<const T> b, MatrixView<T> c, MatrixView<T> next = {});
 
 }  // namespace gradloom

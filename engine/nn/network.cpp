@@ -223,12 +223,13 @@ void Network<T>::delta_product(const T* parameters, std::size_t l, Workspace<T>&
 
 template <class T>
 void Network<T>::gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
-                                  std::size_t first_unit, std::size_t first_input, MatrixView<T> dweight) const {
+                                  std::size_t first_unit, std::size_t first_input, MatrixView<T> dweight,
+                                  MatrixView<T> next) const {
   const MatrixView<const T> dz = delta_of_units(l, workspace, rows, first_unit, dweight.rows);
   const MatrixView<const T> inputs = input_of(l, x, workspace, rows);
   const MatrixView<const T> a(inputs.data + first_input, inputs.rows, dweight.cols, inputs.stride);
   if (workspace.weights != nullptr)
-    multiply<T>(dz, Transpose::kYes, a, dweight);
+    multiply<T>(dz, Transpose::kYes, a, dweight, next);
   else
     gemm<T>(1, dz, Transpose::kYes, a, Transpose::kNo, 0, dweight);
 }

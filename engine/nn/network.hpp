@@ -123,9 +123,11 @@ class Network {
   void gradient(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
                 std::size_t first_unit, MatrixView<T> dweight, T* dbias) const;
 
-  /// Its parts: dW of inputs [first_input, first_input + dweight.cols) only, and db of `units` units.
+  /// Its parts: dW of inputs [first_input, first_input + dweight.cols) only, and db of `units` units. `next`: what the
+  /// caller writes then, fetched where the products are those of panels.hpp.
   void gradient_product(std::size_t l, MatrixView<const T> x, const Workspace<T>& workspace, RowRange rows,
-                        std::size_t first_unit, std::size_t first_input, MatrixView<T> dweight) const;
+                        std::size_t first_unit, std::size_t first_input, MatrixView<T> dweight,
+                        MatrixView<T> next = {}) const;
   void bias_gradient(std::size_t l, const Workspace<T>& workspace, RowRange rows, std::size_t first_unit,
                      std::size_t units, T* dbias) const;
 

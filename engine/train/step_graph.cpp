@@ -533,7 +533,12 @@ MatrixView<T> StepGraph<T>::tile_gradient(const Tile& tile, std::size_t worker, 
   T* const kept = clips_norm_ ? kept_gradient(tile.layer) + tile.first_unit * inputs + first_input : nullptr;
   const MatrixView<T> dweight = clips_norm_ ? MatrixView<T>(kept, tile.units, cols, inputs)
                                             : MatrixView<T>(tile_gradients_[worker].data(), tile.units, cols);
-  network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first_input, dweight);
+  MatrixView<T> next;
+  if (threads() > 1 && !products_only_ && !clips_norm_) {  // others have read the weights that are updated then
+    const std::size_t first = network_.layout().layer(tile.layer).weight_offset + tile.first_unit * inputs;
+    next = {state_.parameters.data() + first + first_input, tile.units, cols, inputs};
+  }
+  network_.gradient_product(tile.layer, x_, workspace_, {0, x_.rows}, tile.first_unit, first_input, dweight, next);
   return dweight;
 }
 

@@ -114,12 +114,14 @@ void check_products_in_place() {
       for (std::size_t k = 0; k < depth; ++k) std::memcpy(&spread[k * stride], b.row(k).data(), cols * sizeof(T));
       const MatrixView<const T> right(spread.data(), depth, cols, stride);
       Framed<T> c(rows, cols), d(rows, cols);
+      Matrix<T> next = random_matrix<T>(rows, cols, 3);
       multiply<T>(a.view(), Transpose::kNo, right, c.view);
-      multiply<T>(flipped.view(), Transpose::kYes, right, d.view);
+      multiply<T>(flipped.view(), Transpose::kYes, right, d.view, next.view());
       CHECK(same_bits<T>(c.view, expected.view()));
       CHECK(same_bits<T>(d.view, expected.view()));
       CHECK(c.frame_intact());
       CHECK(d.frame_intact());
+      CHECK(same_bits<T>(next.view(), random_matrix<T>(rows, cols, 3).view()));
     }
   }
 }
