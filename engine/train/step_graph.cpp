@@ -22,6 +22,9 @@ using Node = continue_node<continue_msg>;
 // Units that are updated together: what is packed then mostly stands in the first-level caches.
 constexpr std::size_t kUpdateUnits = kPanelMultiple;
 
+// Units that own products take at once as rows of dW.
+constexpr std::size_t kRowsAtOnce = 6;
+
 // Elements of dW that a worker computes before it updates their weights: they are to stand in its second-level cache,
 // and no network is to need much memory for them.
 constexpr std::size_t kGradientElements = std::size_t{256} * 1024;
@@ -445,7 +448,12 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
   if (products_only_) return update_products(tile, worker);
   LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
   const bool whole = plan_.reductions[layer] == Reduction::kWholeMinibatch;
-  finite_[layer][tile_index] = static_cast<char>(whole ? update_whole(tile, worker, clock) : update_sum(tile, clock));
+  bool finite = true;
+  if (whole)
+    for_each_part(tile, [&](const Tile& part) { finite &= update_whole(part, worker, clock); });
+  else
+    finite = update_sum(tile, clock);
+  finite_[layer][tile_index] = static_cast<char>(finite);
 }
 
 // What a layer's functions learn, unless it must wait for the norm.
@@ -505,7 +513,27 @@ void StepGraph<T>::for_each_function_gradient(std::size_t layer, const Use& use)
     use(prelu->slope_gradient(), shape.slope_offset, shape.slope_count());
 }
 
-// A tile's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache, unless it
+// The parts of a tile whose dW is computed, then updated, at once. They have few units where the layer's inputs, which
+// are read anew for each, stay in the second-level cache: then dW, and the weights, stand in the first.
+template <class T>
+template <class Use>
+void StepGraph<T>::for_each_part(const Tile& tile, const Use& use) const {
+  constexpr std::size_t kFirstLevelBytes = std::size_t{32} * 1024, kSecondLevelBytes = std::size_t{512} * 1024;
+  constexpr std::size_t kFewestUnits = 12;
+  const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
+  std::size_t units = tile.units;
+  const bool packed_later = weights_ && !weights_->shared();
+  if (packed_later && !clips_norm_ && plan_.batch_rows * inputs * sizeof(T) <= kSecondLevelBytes)
+    units = std::max(kFirstLevelBytes / (inputs * sizeof(T)), kFewestUnits) / kRowsAtOnce * kRowsAtOnce;
+  for (std::size_t done = 0; done < tile.units; done += units) {
+    Tile part = tile;
+    part.first_unit += done;
+    part.units = std::min(units, tile.units - done);
+    use(part);
+  }
+}
+
+// A part's gradient over the whole minibatch, some inputs at a time, and the update while it is in the cache, unless it
 // must wait for the norm.
 template <class T>
 bool StepGraph<T>::update_whole(const Tile& tile, std::size_t worker, LapClock& clock) {
@@ -701,7 +729,9 @@ void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
   if (weights_) weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const std::size_t end = tile.end(network_.layout().layer(tile.layer).inputs);
-  for (std::size_t first = tile.first_input; first < end;) first += tile_gradient(tile, worker, first).cols;
+  for_each_part(tile, [&](const Tile& part) {
+    for (std::size_t first = tile.first_input; first < end;) first += tile_gradient(part, worker, first).cols;
+  });
 }
 
 template <class T>

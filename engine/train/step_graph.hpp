@@ -132,6 +132,8 @@ class StepGraph {
   void for_each_function_gradient(std::size_t layer, const Use& use) const;
   double shard_loss(MatrixView<const T> output, RowRange rows, MatrixView<T> delta) const;
   void fire();
+  template <class Use>
+  void for_each_part(const Tile& tile, const Use& use) const;
   bool update_whole(const Tile& tile, std::size_t worker, LapClock& clock);
   bool update_sum(const Tile& tile, LapClock& clock);
   MatrixView<T> tile_gradient(const Tile& tile, std::size_t worker, std::size_t first_input);
