@@ -86,7 +86,7 @@ TEST_CASE("the order does not depend on gathering ahead", "[data][threads]") {
   CHECK(run(data, {64, Shuffle::kFull, 3, 4, 0, 0, 2}) == inline_order);
 }
 
-TEST_CASE("the order does not depend on the threads that gather together", "[data][threads]") {
+TEST_CASE("the order does not depend on the threads that gather together", "[data][threads][slow]") {
   const auto data = numbered(100'003);
   for (const std::size_t batch : {7, 1000, 70'000}) {  // groups of many pieces, the last one of an epoch smaller
     const Seen alone = run(data, {batch, Shuffle::kFull, 3, 0, 0, 0, 2});

@@ -47,7 +47,7 @@ GenerateOptions options_of(const std::string& name, std::uint64_t rows, double n
 
 }  // namespace
 
-TEST_CASE("every synthetic set is a function of seed and row") {
+TEST_CASE("every synthetic set is a function of seed and row", "[slow]") {
   const testing::TemporaryFolder folder;
   for (const auto& [name, formula] : generator_names()) {
     INFO(name);

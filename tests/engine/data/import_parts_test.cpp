@@ -18,7 +18,7 @@ using testing::Values;
 
 }  // namespace
 
-TEST_CASE("a split is exact, disjoint, in order, and a function of the seed") {
+TEST_CASE("a split is exact, disjoint, in order, and a function of the seed", "[slow]") {
   std::string text;
   for (int row = 0; row < 1003; ++row) text += std::to_string(row) + "," + std::to_string(2 * row) + "\n";
   Import import(text);

@@ -65,7 +65,7 @@ TEST_CASE("Only bands larger than memory are turned", "[row_stream]") {
   CHECK_THAT(message_of<ConfigError>([&] { plan(784, {std::uint64_t(1) << 62, 784}, true); }), has_text("--memory"));
 }
 
-TEST_CASE("A stream gives every row in order, whatever chunks, memory and blocks", "[row_stream]") {
+TEST_CASE("A stream gives every row in order, whatever chunks, memory and blocks", "[row_stream][slow]") {
   const TemporaryFolder folder;
   std::mt19937 random(11);
   const auto up_to = [&](std::size_t most) { return random() % most + 1; };

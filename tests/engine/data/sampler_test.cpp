@@ -54,7 +54,7 @@ std::vector<std::uint64_t> cells(std::uint64_t size, const First& first, const S
 
 }  // namespace
 
-TEST_CASE("every epoch is a permutation of all rows", "[data]") {
+TEST_CASE("every epoch is a permutation of all rows", "[data][slow]") {
   for (std::uint64_t size : {1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 100, 255, 256, 1000, 4097, 65535, 65536, 65537})
     for (std::uint64_t epoch : {0, 1, 9}) {
       CAPTURE(size, epoch);
@@ -157,7 +157,7 @@ TEST_CASE("over epochs a place holds every row, and a distance to the next, equa
   }
 }
 
-TEST_CASE("all orders of a few rows are equally likely over epochs", "[data]") {
+TEST_CASE("all orders of a few rows are equally likely over epochs", "[data][slow]") {
   for (const std::uint64_t size : {3ULL, 4ULL, 5ULL, 6ULL}) {
     std::map<std::vector<std::uint64_t>, std::uint64_t> count;
     for (std::uint64_t epoch = 0; epoch < 60'000; ++epoch) ++count[all(KeyedPermutation(size, 1, epoch))];

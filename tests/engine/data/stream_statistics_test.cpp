@@ -35,7 +35,7 @@ DataSource write_files(const testing::TemporaryFolder& folder, std::size_t featu
 
 }  // namespace
 
-TEST_CASE("a stream's statistics are those of the same rows in memory, bit by bit", "[data][threads]") {
+TEST_CASE("a stream's statistics are those of the same rows in memory, bit by bit", "[data][threads][slow]") {
   for (const auto& [features, outputs] : {std::pair<std::size_t, std::size_t>{3, 1}, {700, 2}, {2, 900}}) {
     const testing::TemporaryFolder folder;
     const DataSource source = write_files(folder, features, outputs);

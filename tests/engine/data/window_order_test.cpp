@@ -121,7 +121,7 @@ TEST_CASE("every epoch has each kept row once, and epochs differ", "[data]") {
   }
 }
 
-TEST_CASE("ten thousand million rows are a matter of arithmetic", "[data]") {
+TEST_CASE("ten thousand million rows are a matter of arithmetic", "[data][slow]") {
   const std::array<std::uint64_t, 2> files = {9'999'999'001, 999};
   const RowBlocks blocks(files, 10'000);
   const KeptRows kept(blocks);
