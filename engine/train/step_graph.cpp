@@ -185,7 +185,11 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
       not_finite_(plan_.shards),
       norm_(network.layout(), static_cast<T>(optimizer.options().clip_grad_value.value_or(kNoBound))) {
   const ParameterLayout& layout = network.layout();
-  std::size_t largest_tile = 0, by_shard = 0, whole = 0;
+  if (plan_.passes == Passes::kPanels) {
+    weights_ = std::make_unique<PackedWeights<T>>(layout, threads());
+    workspace_.weights = weights_.get();
+  }
+  std::size_t largest_part = 0, by_shard = 0, whole = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (layout.layer(l).normalization == Normalization::kBatchNorm) gates_.push_back(l);
     finite_.emplace_back(plan_.tiles[l].size() + (learns_functions(l) ? 1 : 0), 1);
@@ -193,19 +197,17 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
     gradient_offset_.push_back(before);
     before += layout.elements_of_layer(l);
     if (clips_norm_ || plan_.reductions[l] == Reduction::kShardGradients) continue;
-    for (const Tile& tile : plan_.tiles[l])
-      largest_tile = std::max(largest_tile, tile.units * (inputs_at_once(tile, layout.layer(l).inputs) + 1));
+    const auto measure_part = [&](const Tile& part) {
+      largest_part = std::max(largest_part, part.units * (inputs_at_once(part, layout.layer(l).inputs) + 1));
+    };
+    for (const Tile& tile : plan_.tiles[l]) for_each_part(tile, measure_part);
   }
   if (clips_norm_ && whole > 0) whole_gradients_ = AlignedBuffer<T>(whole, T{0});
   for (std::size_t s = 0; s < plan_.shards && by_shard > 0; ++s) shard_gradients_.emplace_back(by_shard, T{0});
-  for (std::size_t w = 0; w < threads() && largest_tile > 0; ++w) tile_gradients_.emplace_back(largest_tile);
+  for (std::size_t w = 0; w < threads() && largest_part > 0; ++w) tile_gradients_.emplace_back(largest_part);
   if (plan_.passes == Passes::kNarrow)
     for (std::size_t w = 0; w < threads(); ++w)
       narrow_workspaces_.push_back(std::make_unique<NarrowWorkspace<T>>(layout, plan_.shard_rows));
-  if (plan_.passes == Passes::kPanels) {
-    weights_ = std::make_unique<PackedWeights<T>>(layout, threads());
-    workspace_.weights = weights_.get();
-  }
   parameters_changed();
   arena_.run([this] { nodes_ = std::make_unique<Nodes>(*this); });  // a graph belongs to the arena it is made in
 }

@@ -121,6 +121,15 @@ Job large_tiles() {
   return job;
 }
 
+// A part of a tile has a longer gradient than all of its units, of some of the inputs.
+Job few_rows_of_many_inputs() {
+  Job job;
+  job.layers = {{50, Activation::kTanh}, {1, Activation::kLinear}};
+  job.inputs = 21'800;
+  job.rows = 3;
+  return job;
+}
+
 Job narrow_job() {
   Job job;
   job.rows = 1100;
@@ -411,8 +420,8 @@ std::pair<AlignedBuffer<float>, std::vector<double>> train_as_planned(const Job&
 
 TEST_CASE("plans for any number of threads give the same parameters and losses", "[train][threads]") {
   const auto products = GENERATE(Products::kPanels, Products::kBlas);
-  const Job job = GENERATE(wide_job(), narrow_job(), many_inputs(), large_tiles(), clipping_job(wide_job()),
-                           clipping_job(narrow_job()), clipping_job(large_tiles()));
+  const Job job = GENERATE(wide_job(), narrow_job(), many_inputs(), large_tiles(), few_rows_of_many_inputs(),
+                           clipping_job(wide_job()), clipping_job(narrow_job()), clipping_job(large_tiles()));
   const auto one = train_as_planned(job, products, 1);
   for (const std::size_t threads : kThreadCounts) {
     const auto many = train_as_planned(job, products, threads);
