@@ -58,7 +58,7 @@ class Terms {
 /// What stands at `at`, to be written anew. Of what follows, the cache lines are fetched for that.
 template <class D, class Lanes, class T = hn::TFromD<D>>
 HWY_INLINE hn::Vec<D> load_to_write(D d, Lanes lanes, const T* at) {
-  constexpr std::size_t kBytesAhead = 24 * 64;
+  constexpr std::size_t kLine = 64, kBytesAhead = 24 * kLine;
   fetch_to_write(reinterpret_cast<const char*>(at) + kBytesAhead);
   return lanes.load(d, at);
 }
