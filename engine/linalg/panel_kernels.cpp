@@ -20,6 +20,8 @@ namespace gradloom {
 namespace HWY_NAMESPACE {
 namespace {
 
+static_assert(kTileRows == kProductRows);
+
 // Rows of B that are gone through at once: a panel of them stays in the second-level cache.
 constexpr std::size_t kBlockDepth = 384;
 

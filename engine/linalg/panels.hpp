@@ -15,6 +15,9 @@ namespace gradloom {
 /// Columns that different threads may pack at once begin at multiples of this.
 constexpr std::size_t kPanelMultiple = 16;
 
+/// Rows of C that are computed at once; fewer leave registers unused.
+constexpr std::size_t kProductRows = 6;
+
 /// The right-hand side B (depth, cols) of a product, and a row that sums of its columns start from, packed for
 /// multiply(): panels of columns that fill some vector registers, each with its rows one after the other.
 template <class T>

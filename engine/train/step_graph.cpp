@@ -22,9 +22,6 @@ using Node = continue_node<continue_msg>;
 // Units that are updated together: what is packed then mostly stands in the first-level caches.
 constexpr std::size_t kUpdateUnits = kPanelMultiple;
 
-// Units that own products take at once as rows of dW.
-constexpr std::size_t kRowsAtOnce = 6;
-
 // Elements of dW that a worker computes before it updates their weights: they are to stand in its second-level cache,
 // and no network is to need much memory for them.
 constexpr std::size_t kGradientElements = std::size_t{256} * 1024;
@@ -526,7 +523,7 @@ void StepGraph<T>::for_each_part(const Tile& tile, const Use& use) const {
   std::size_t units = tile.units;
   const bool packed_later = weights_ && !weights_->shared();
   if (packed_later && !clips_norm_ && plan_.batch_rows * inputs * sizeof(T) <= kSecondLevelBytes)
-    units = std::max(kFirstLevelBytes / (inputs * sizeof(T)), kFewestUnits) / kRowsAtOnce * kRowsAtOnce;
+    units = std::max(kFirstLevelBytes / (inputs * sizeof(T)), kFewestUnits) / kProductRows * kProductRows;
   for (std::size_t done = 0; done < tile.units; done += units) {
     Tile part = tile;
     part.first_unit += done;

@@ -5,6 +5,7 @@
 
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/narrow.hpp"
+#include "engine/linalg/panels.hpp"
 #include "engine/nn/narrow_network.hpp"
 #include "engine/nn/packed_weights.hpp"
 
@@ -40,9 +41,7 @@ constexpr std::size_t kRowMultiple = 16;
 // Rows of a shard that is one of many: nodes take several of them.
 constexpr std::size_t kFewestPanelRows = 8;
 
-// Rows that own products take at once: others leave registers unused. Worth it where shards are so many that a small
-// last one does not matter.
-constexpr std::size_t kPanelRowMultiple = 6;
+// From so many shards on they have a multiple of kProductRows rows: a small last one does not matter then.
 constexpr std::size_t kManyShards = 8;
 
 // Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
@@ -69,7 +68,7 @@ std::size_t choose_narrow_rows(std::size_t batch_rows) {
 std::size_t choose_panel_rows(const ParameterLayout& layout, std::size_t batch_rows) {
   const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
   const std::size_t even = even_shard_rows(batch_rows, std::max(worth_a_node, kFewestPanelRows));
-  const std::size_t full = round_up(even, kPanelRowMultiple);
+  const std::size_t full = round_up(even, kProductRows);
   return std::min(divide_up(batch_rows, full) >= kManyShards ? full : even, kMostShardRows);
 }
 

@@ -1,6 +1,6 @@
 // How far apart the first two cores that this process may run on are: what it costs one of them to write memory that
-// the other has read, as threads that share weights do at every step. Prints medians; on cores without a common cache
-// the second and third lines are tens of times the first, and training on few threads is so much slower there.
+// the other has read, as threads that share weights do at every step. Prints medians. Without a common cache a line
+// there and back takes several times as long, and so does the memory that the other core has read.
 
 #include <sched.h>
 
