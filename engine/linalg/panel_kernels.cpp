@@ -46,12 +46,6 @@ class PanelCut {
     const std::size_t first = (p * narrow_ + std::min(p, wide_panels_)) * lanes_;
     return {first, std::min(vectors * lanes_, cols_ - first), vectors};
   }
-  /// The panel that holds column `col`.
-  [[nodiscard]] std::size_t panel_of(std::size_t col) const {
-    const std::size_t v = col / lanes_;
-    const std::size_t in_wide = wide_panels_ * (narrow_ + 1);
-    return v < in_wide ? v / (narrow_ + 1) : wide_panels_ + (v - in_wide) / narrow_;
-  }
 
  private:
   std::size_t lanes_, cols_;
@@ -171,24 +165,6 @@ HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c
   }
 }
 
-/// Where a panel of packed B stands; row 0 is what its sums start from.
-template <class D, class T = hn::TFromD<D>>
-HWY_INLINE Rows<const T> packed_rows(D d, const T* packed, std::size_t depth, const Panel& panel) {
-  return {packed + panel.first * (depth + 1), panel.vectors * hn::Lanes(d)};
-}
-
-template <class T>
-void multiply_packed(Scalars<T> a, const T* packed, std::size_t depth, MatrixView<T> c) {
-  const hn::ScalableTag<T> d;
-  multiply_blocks<T>(
-      a, depth, c,
-      [&](const Panel& panel, std::size_t k, std::size_t count) {
-        const Rows<const T> rows = packed_rows(d, packed, depth, panel);
-        return PanelRows<T>{{rows.data + (k + 1) * rows.stride, rows.stride}, count};
-      },
-      [&](const Panel& panel) { return packed_rows(d, packed, depth, panel).data; }, {});
-}
-
 /// Row i of `from` to to[i * width], zeros behind it.
 template <class T>
 HWY_INLINE void copy_rows(MatrixView<const T> from, T* to, std::size_t width) {
@@ -208,12 +184,22 @@ bool reads_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
   return rows_of_c < kFewRows || (stride % 1024 != 0 && stride * b.rows <= kCacheBytes);
 }
 
+/// The columns of the widest panel.
+template <class T>
+constexpr std::size_t kWidest = kTileVectors* hn::MaxLanes(hn::ScalableTag<T>());
+
+/// Memory of the calling thread for as much of a panel as is gone through at once.
+template <class T>
+T* panel_room() {
+  static thread_local AlignedBuffer<T> room(kBlockDepth * kWidest<T>);
+  return room.data();
+}
+
 template <class T>
 void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c, MatrixView<T> next) {
   const hn::ScalableTag<T> d;
-  constexpr std::size_t kWidest = kTileVectors * hn::MaxLanes(d);
-  static thread_local AlignedBuffer<T> room(kBlockDepth * kWidest);
-  static const T zeros[kWidest] = {};
+  T* const room = panel_room<T>();
+  static const T zeros[kWidest<T>] = {};
   const bool in_place = reads_in_place<T>(b, c.rows);
   multiply_blocks<T>(
       a, b.rows, c,
@@ -221,16 +207,16 @@ void multiply_in_place(Scalars<T> a, MatrixView<const T> b, MatrixView<T> c, Mat
         const MatrixView<const T> rows(b.data + k * b.stride + panel.first, count, panel.cols, b.stride);
         const std::size_t width = panel.vectors * hn::Lanes(d);
         const bool runs_over = panel.cols < width;  // into the next row, and the last one has none
-        if (in_place && (!runs_over || (count > 0 && b.cols >= kWidest))) {
-          if (runs_over) copy_rows(rows.row_range(count - 1, 1), room.data(), width);
-          return PanelRows<T>{{rows.data, rows.stride}, count, runs_over ? room.data() : nullptr};
+        if (in_place && (!runs_over || (count > 0 && b.cols >= kWidest<T>))) {
+          if (runs_over) copy_rows(rows.row_range(count - 1, 1), room, width);
+          return PanelRows<T>{{rows.data, rows.stride}, count, runs_over ? room : nullptr};
         }
         if (!runs_over) {
           const T* const behind = panel.first + panel.cols < b.cols ? rows.data + panel.cols : nullptr;
-          return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room.data(), behind};
+          return PanelRows<T>{{rows.data, rows.stride}, count, nullptr, room, behind};
         }
-        copy_rows(rows, room.data(), width);
-        return PanelRows<T>{{room.data(), width}, count};
+        copy_rows(rows, room, width);
+        return PanelRows<T>{{room, width}, count};
       },
       [&](const Panel&) { return zeros; }, next);
 }
@@ -306,28 +292,37 @@ HWY_INLINE void transpose_block(Rows<const T> from, std::size_t count, std::size
 }
 
 template <class T>
-void pack_any(T* packed, std::size_t cols, std::size_t first, MatrixView<const T> columns, const T* start) {
+void multiply_transposed_any(Scalars<T> a, MatrixView<const T> b, const T* start, MatrixView<T> c) {
   const hn::ScalableTag<T> d;
-  const PanelCut cut(d, cols);
   const std::size_t lanes = hn::Lanes(d);
-  const std::size_t depth = columns.cols;
-  for (std::size_t i = 0; i < columns.rows; i += lanes) {
-    const Panel panel = cut[cut.panel_of(first + i)];
-    const std::size_t width = panel.vectors * lanes;
-    T* const to = packed + panel.first * (depth + 1) + (first + i - panel.first);
-    const std::size_t count = std::min(lanes, columns.rows - i);
-    std::copy_n(start + i, count, to);
-    transpose_block<T>({columns.data + i * columns.stride, columns.stride}, count, depth, {to + width, width});
-  }
+  T* const room = panel_room<T>();
+  HWY_ALIGN T first_sums[kWidest<T>] = {};
+  multiply_blocks<T>(
+      a, b.cols, c,
+      [&](const Panel& panel, std::size_t k, std::size_t count) {
+        const std::size_t width = panel.vectors * lanes;
+        for (std::size_t i = 0; i < panel.cols; i += lanes) {
+          const T* const from = b.data + (panel.first + i) * b.stride + k;
+          transpose_block<T>({from, b.stride}, std::min(lanes, panel.cols - i), count, {room + i, width});
+        }
+        for (std::size_t row = 0; row < count && panel.cols < width; ++row)
+          std::fill(room + row * width + panel.cols, room + (row + 1) * width, T{0});
+        return PanelRows<T>{{room, width}, count};
+      },
+      [&](const Panel& panel) {
+        std::copy_n(start + panel.first, panel.cols, first_sums);
+        return static_cast<const T*>(first_sums);
+      },
+      {});
 }
 
-void multiply_packed_f32(const float* a, std::size_t stride, const float* packed, std::size_t depth,
-                         MatrixView<float> c) {
-  multiply_packed<float>({a, stride, 1}, packed, depth, c);
+void multiply_transposed_f32(const float* a, std::size_t stride, MatrixView<const float> b, const float* start,
+                             MatrixView<float> c) {
+  multiply_transposed_any<float>({a, stride, 1}, b, start, c);
 }
-void multiply_packed_f64(const double* a, std::size_t stride, const double* packed, std::size_t depth,
-                         MatrixView<double> c) {
-  multiply_packed<double>({a, stride, 1}, packed, depth, c);
+void multiply_transposed_f64(const double* a, std::size_t stride, MatrixView<const double> b, const double* start,
+                             MatrixView<double> c) {
+  multiply_transposed_any<double>({a, stride, 1}, b, start, c);
 }
 void multiply_f32(const float* a, std::size_t by_row, std::size_t by_col, MatrixView<const float> b,
                   MatrixView<float> c, MatrixView<float> next) {
@@ -336,13 +331,6 @@ void multiply_f32(const float* a, std::size_t by_row, std::size_t by_col, Matrix
 void multiply_f64(const double* a, std::size_t by_row, std::size_t by_col, MatrixView<const double> b,
                   MatrixView<double> c, MatrixView<double> next) {
   multiply_in_place<double>({a, by_row, by_col}, b, c, next);
-}
-void pack_f32(float* packed, std::size_t cols, std::size_t first, MatrixView<const float> columns, const float* start) {
-  pack_any(packed, cols, first, columns, start);
-}
-void pack_f64(double* packed, std::size_t cols, std::size_t first, MatrixView<const double> columns,
-              const double* start) {
-  pack_any(packed, cols, first, columns, start);
 }
 
 }  // namespace
@@ -353,37 +341,20 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace gradloom {
 
-HWY_EXPORT(multiply_packed_f32);
-HWY_EXPORT(multiply_packed_f64);
+HWY_EXPORT(multiply_transposed_f32);
+HWY_EXPORT(multiply_transposed_f64);
 HWY_EXPORT(multiply_f32);
 HWY_EXPORT(multiply_f64);
-HWY_EXPORT(pack_f32);
-HWY_EXPORT(pack_f64);
-
-template <class T>
-std::size_t Panels<T>::elements(std::size_t depth, std::size_t cols) {
-  return (depth + 1) * ((cols + kPanelMultiple - 1) / kPanelMultiple * kPanelMultiple);
-}
-
-template <class T>
-Panels<T>::Panels(std::size_t depth, std::size_t cols)
-    : data_(elements(depth, cols), T{0}), depth_(depth), cols_(cols) {}
 
 template <>
-void Panels<float>::pack_columns(std::size_t first, MatrixView<const float> columns, const float* start) {
-  HWY_DYNAMIC_DISPATCH(pack_f32)(data_.data(), cols_, first, columns, start);
+void multiply_transposed(MatrixView<const float> a, MatrixView<const float> b, const float* start,
+                         MatrixView<float> c) {
+  HWY_DYNAMIC_DISPATCH(multiply_transposed_f32)(a.data, a.stride, b, start, c);
 }
 template <>
-void Panels<double>::pack_columns(std::size_t first, MatrixView<const double> columns, const double* start) {
-  HWY_DYNAMIC_DISPATCH(pack_f64)(data_.data(), cols_, first, columns, start);
-}
-template <>
-void multiply(MatrixView<const float> a, const Panels<float>& b, MatrixView<float> c) {
-  HWY_DYNAMIC_DISPATCH(multiply_packed_f32)(a.data, a.stride, b.data(), b.depth(), c);
-}
-template <>
-void multiply(MatrixView<const double> a, const Panels<double>& b, MatrixView<double> c) {
-  HWY_DYNAMIC_DISPATCH(multiply_packed_f64)(a.data, a.stride, b.data(), b.depth(), c);
+void multiply_transposed(MatrixView<const double> a, MatrixView<const double> b, const double* start,
+                         MatrixView<double> c) {
+  HWY_DYNAMIC_DISPATCH(multiply_transposed_f64)(a.data, a.stride, b, start, c);
 }
 template <>
 void multiply(MatrixView<const float> a, Transpose op_a, MatrixView<const float> b, MatrixView<float> c,
@@ -397,9 +368,6 @@ void multiply(MatrixView<const double> a, Transpose op_a, MatrixView<const doubl
   const bool as_is = op_a == Transpose::kNo;
   HWY_DYNAMIC_DISPATCH(multiply_f64)(a.data, as_is ? a.stride : 1, as_is ? 1 : a.stride, b, c, next);
 }
-
-template class Panels<float>;
-template class Panels<double>;
 
 }  // namespace gradloom
 #endif

@@ -4,6 +4,7 @@
 #include "engine/linalg/dropout.hpp"
 #include "engine/linalg/gemm.hpp"
 #include "engine/linalg/kernels.hpp"
+#include "engine/linalg/panels.hpp"
 
 namespace gradloom {
 
@@ -83,7 +84,7 @@ void Network<T>::forward_to_normalization(const T* parameters, std::size_t l, Ma
   const MatrixView<T> a = workspace.activation[l].view().row_range(rows.first, rows.count);
   const T* const bias = layout_.bias(parameters, l).data();
   forward_product(parameters, l, x, workspace, rows);
-  const bool needs_bias = workspace.weights == nullptr;
+  const bool needs_bias = !workspace.own_products;
   if (needs_bias && !ends_here && !workspace.prelu[l])
     return add_bias_and_activate<T>(layout_.layer(l).activation, z, bias, a);
   if (needs_bias) add_bias_and_activate<T>(Activation::kLinear, z, bias, z);
@@ -205,8 +206,8 @@ void Network<T>::forward_product(const T* parameters, std::size_t l, MatrixView<
                                  RowRange rows) const {
   const MatrixView<const T> a = input_of(l, x, workspace, rows);
   const MatrixView<T> z = linear_of(l, workspace, rows);
-  if (workspace.weights != nullptr)
-    multiply<T>(a, workspace.weights->of(parameters, l), z);
+  if (workspace.own_products)
+    multiply_transposed<T>(a, layout_.weight(parameters, l), layout_.bias(parameters, l).data(), z);
   else
     gemm<T>(1, a, Transpose::kNo, layout_.weight(parameters, l), Transpose::kYes, 0, z);
 }
@@ -215,7 +216,7 @@ template <class T>
 void Network<T>::delta_product(const T* parameters, std::size_t l, Workspace<T>& workspace, RowRange rows) const {
   const MatrixView<const T> dz = workspace.delta[l].view().row_range(rows.first, rows.count);
   const MatrixView<T> da = workspace.delta[l - 1].view().row_range(rows.first, rows.count);
-  if (workspace.weights != nullptr)
+  if (workspace.own_products)
     multiply<T>(dz, Transpose::kNo, layout_.weight(parameters, l), da);
   else
     gemm<T>(1, dz, Transpose::kNo, layout_.weight(parameters, l), Transpose::kNo, 0, da);
@@ -228,7 +229,7 @@ void Network<T>::gradient_product(std::size_t l, MatrixView<const T> x, const Wo
   const MatrixView<const T> dz = delta_of_units(l, workspace, rows, first_unit, dweight.rows);
   const MatrixView<const T> inputs = input_of(l, x, workspace, rows);
   const MatrixView<const T> a(inputs.data + first_input, inputs.rows, dweight.cols, inputs.stride);
-  if (workspace.weights != nullptr)
+  if (workspace.own_products)
     multiply<T>(dz, Transpose::kYes, a, dweight, next);
   else
     gemm<T>(1, dz, Transpose::kYes, a, Transpose::kNo, 0, dweight);

@@ -8,7 +8,6 @@
 #include "engine/nn/layer_normalization.hpp"
 #include "engine/nn/layer_prelu.hpp"
 #include "engine/nn/layout.hpp"
-#include "engine/nn/packed_weights.hpp"
 #include "gradloom/matrix.hpp"
 #include "gradloom/options.hpp"
 
@@ -67,8 +66,7 @@ struct Workspace {
   std::vector<std::optional<LayerNormalization<T>>> normalization;  ///< nothing where there is none
   std::vector<std::optional<LayerPrelu<T>>> prelu;                  ///< nothing where there is none
   DropoutContext dropout;
-  /// Of the parameters that the passes are given; null: the products are CBLAS's.
-  PackedWeights<T>* weights = nullptr;
+  bool own_products = false;  ///< the passes take products of panels.hpp; else CBLAS's
 };
 
 /// How many of a training Workspace's matrices (max_rows, units) layer has; its delta is not counted.

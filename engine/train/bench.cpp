@@ -154,7 +154,6 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
       feed_(make_feed(data.training, feed_options(config, step_.takes_all_cores(), arena))),
       times_(step_.plan()) {
   if (initial) state_.parameters = std::move(*initial);
-  step_.parameters_changed();
 }
 
 template <class T>

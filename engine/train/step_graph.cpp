@@ -9,6 +9,7 @@
 
 #include "engine/core/thread_sanitizer.hpp"
 #include "engine/linalg/kernels.hpp"
+#include "engine/linalg/panels.hpp"
 #include "engine/nn/loss.hpp"
 
 namespace gradloom {
@@ -18,9 +19,6 @@ using tbb::flow::continue_msg;
 using tbb::flow::continue_node;
 using tbb::flow::make_edge;
 using Node = continue_node<continue_msg>;
-
-// Units that are updated together: what is packed then mostly stands in the first-level caches.
-constexpr std::size_t kUpdateUnits = kPanelMultiple;
 
 // Elements of dW that a worker computes before it updates their weights: they are to stand in its second-level cache,
 // and no network is to need much memory for them.
@@ -90,7 +88,7 @@ std::unique_ptr<Node> StepGraph<T>::Nodes::node(const Body& body) {
 template <class T>
 void StepGraph<T>::Nodes::make_narrow(StepGraph& step) {
   layer_done.push_back(node([&step] { step.update_all(); }));
-  for (std::size_t n = 0; n < step.plan_.row_nodes(); ++n) {
+  for (std::size_t n = 0; n < step.plan_.row_nodes; ++n) {
     forward[0].push_back(node([&step, n] { step.both_passes(n, this_worker()); }));
     make_edge(minibatch, *forward[0][n]);
     make_edge(*forward[0][n], *layer_done[0]);
@@ -101,7 +99,7 @@ template <class T>
 void StepGraph<T>::Nodes::make_wide(StepGraph& step) {
   const StepPlan& plan = step.plan_;
   const std::size_t layers = plan.tiles.size();
-  const std::size_t rows = plan.row_nodes();
+  const std::size_t rows = plan.row_nodes;
   const std::size_t stages = forward.size();
   for (std::size_t k = 0; k < stages; ++k)
     for (std::size_t n = 0; n < rows; ++n) forward[k].push_back(node([&step, n, k] { step.forward(n, k); }));
@@ -182,10 +180,7 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
       not_finite_(plan_.shards),
       norm_(network.layout(), static_cast<T>(optimizer.options().clip_grad_value.value_or(kNoBound))) {
   const ParameterLayout& layout = network.layout();
-  if (plan_.passes == Passes::kPanels) {
-    weights_ = std::make_unique<PackedWeights<T>>(layout, threads());
-    workspace_.weights = weights_.get();
-  }
+  workspace_.own_products = plan_.passes == Passes::kPanels;
   std::size_t largest_part = 0, by_shard = 0, whole = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (layout.layer(l).normalization == Normalization::kBatchNorm) gates_.push_back(l);
@@ -205,21 +200,12 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
   if (plan_.passes == Passes::kNarrow)
     for (std::size_t w = 0; w < threads(); ++w)
       narrow_workspaces_.push_back(std::make_unique<NarrowWorkspace<T>>(layout, plan_.shard_rows));
-  parameters_changed();
   arena_.run([this] { nodes_ = std::make_unique<Nodes>(*this); });  // a graph belongs to the arena it is made in
 }
 
 template <class T>
 StepGraph<T>::~StepGraph() {
   arena_.run([this] { nodes_.reset(); });
-}
-
-template <class T>
-void StepGraph<T>::parameters_changed() {
-  const ParameterLayout& layout = network_.layout();
-  if (weights_)
-    for (std::size_t l = 0; l < layout.depth(); ++l)
-      weights_->changed(state_.parameters.data(), l, 0, layout.layer(l).units);
 }
 
 template <class T>
@@ -260,7 +246,6 @@ void StepGraph<T>::run_products(MatrixView<const T> x) {
 
 template <class T>
 void StepGraph<T>::fire() {
-  if (weights_) weights_->expire();
   if (threads() == 1) {
     run_in_order();
   } else {
@@ -281,16 +266,16 @@ void StepGraph<T>::fire() {
 template <class T>
 void StepGraph<T>::run_in_order() {
   if (plan_.passes == Passes::kNarrow) {
-    for (std::size_t n = 0; n < plan_.row_nodes(); ++n) both_passes(n, 0);
+    for (std::size_t n = 0; n < plan_.row_nodes; ++n) both_passes(n, 0);
     return update_all();
   }
   for (std::size_t k = 0; k <= gates_.size(); ++k) {
-    for (std::size_t n = 0; n < plan_.row_nodes(); ++n) forward(n, k);
+    for (std::size_t n = 0; n < plan_.row_nodes; ++n) forward(n, k);
     if (k < gates_.size()) join_moments(gates_[k]);
   }
   for (std::size_t l = plan_.tiles.size(); l-- > 0;) {
     if (network_.layout().layer(l).normalization == Normalization::kBatchNorm) join_gradient(l);
-    for (std::size_t n = 0; n < plan_.row_nodes(); ++n) backward(n, l);
+    for (std::size_t n = 0; n < plan_.row_nodes; ++n) backward(n, l);
     if (learns_functions(l)) update_functions(l);
     for (std::size_t t = 0; t < plan_.tiles[l].size(); ++t) update(l, t, 0);
   }
@@ -336,9 +321,7 @@ void StepGraph<T>::forward(std::size_t node, std::size_t stage) {
 template <class T>
 template <class Use>
 void StepGraph<T>::for_each_shard(std::size_t node, const Use& use) const {
-  const std::size_t first = node * plan_.shards_per_node;
-  for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s)
-    use(s, plan_.shard(s, x_.rows));
+  for (std::size_t s = plan_.first_shard(node); s < plan_.first_shard(node + 1); ++s) use(s, plan_.shard(s, x_.rows));
 }
 
 template <class T>
@@ -389,8 +372,7 @@ double StepGraph<T>::shard_loss(MatrixView<const T> output, RowRange rows, Matri
 
 template <class T>
 void StepGraph<T>::both_passes(std::size_t node, std::size_t worker) {
-  const std::size_t first = node * plan_.shards_per_node;
-  for (std::size_t s = first; s < std::min(first + plan_.shards_per_node, plan_.shards); ++s) shard_passes(s, worker);
+  for (std::size_t s = plan_.first_shard(node); s < plan_.first_shard(node + 1); ++s) shard_passes(s, worker);
 }
 
 template <class T>
@@ -432,11 +414,14 @@ void StepGraph<T>::backward(std::size_t node, std::size_t layer) {
 template <class T>
 void StepGraph<T>::backward_rows(std::size_t node, std::size_t layer, RowRange rows) {
   network_.backward_through_normalization(state_.parameters.data(), layer, workspace_, rows);
-  if (plan_.reductions[layer] == Reduction::kShardGradients) {  // then each node has one shard
+  if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
-    T* const own = shard_gradient(layer, node);
-    network_.gradient(layer, x_, workspace_, rows, 0, {own, shape.units, shape.inputs},
-                      own + (shape.bias_offset - shape.weight_offset));
+    for_each_shard(node, [&](std::size_t s, RowRange own) {
+      if (own.count == 0) return;
+      T* const gradient = shard_gradient(layer, s);
+      network_.gradient(layer, x_, workspace_, own, 0, {gradient, shape.units, shape.inputs},
+                        gradient + (shape.bias_offset - shape.weight_offset));
+    });
   }
   if (layer > 0) network_.backward_delta(state_.parameters.data(), layer, workspace_, rows);
 }
@@ -512,8 +497,9 @@ void StepGraph<T>::for_each_function_gradient(std::size_t layer, const Use& use)
     use(prelu->slope_gradient(), shape.slope_offset, shape.slope_count());
 }
 
-// The parts of a tile whose dW is computed, then updated, at once. They have few units where the layer's inputs, which
-// are read anew for each, stay in the second-level cache: then dW, and the weights, stand in the first.
+// The parts of a tile whose dW is computed, then updated, at once. Where several threads do, and the layer's inputs,
+// which are read anew for each, stay in the second-level cache, they have few units: then dW, and the weights that were
+// taken back from others, stand in the first.
 template <class T>
 template <class Use>
 void StepGraph<T>::for_each_part(const Tile& tile, const Use& use) const {
@@ -521,8 +507,8 @@ void StepGraph<T>::for_each_part(const Tile& tile, const Use& use) const {
   constexpr std::size_t kFewestUnits = 12;
   const std::size_t inputs = network_.layout().layer(tile.layer).inputs;
   std::size_t units = tile.units;
-  const bool packed_later = weights_ && !weights_->shared();
-  if (packed_later && !clips_norm_ && plan_.batch_rows * inputs * sizeof(T) <= kSecondLevelBytes)
+  if (plan_.passes == Passes::kPanels && threads() > 1 && !clips_norm_ &&
+      plan_.batch_rows * inputs * sizeof(T) <= kSecondLevelBytes)
     units = std::max(kFirstLevelBytes / (inputs * sizeof(T)), kFewestUnits) / kProductRows * kProductRows;
   for (std::size_t done = 0; done < tile.units; done += units) {
     Tile part = tile;
@@ -689,19 +675,12 @@ template <class T>
 bool StepGraph<T>::update_units(const Tile& tile, std::size_t first_input, MatrixView<const T> dweight,
                                 const T* dbias) {
   const LayerLayout& shape = network_.layout().layer(tile.layer);
-  const bool all_inputs = dweight.cols == shape.inputs;
   bool finite = dbias == nullptr || update_biases(dbias, shape.bias_offset + tile.first_unit, tile.units);
-  for (std::size_t done = 0; done < tile.units; done += kUpdateUnits) {
-    const std::size_t units = std::min(kUpdateUnits, tile.units - done);
-    const std::size_t offset = shape.weight_offset + (tile.first_unit + done) * shape.inputs + first_input;
-    if (all_inputs)  // then units follow each other
-      finite &= update_range(context_, dweight.row(done).data(), offset, units * shape.inputs);
-    else
-      for (std::size_t u = 0; u < units; ++u)
-        finite &= update_range(context_, dweight.row(done + u).data(), offset + u * shape.inputs, dweight.cols);
-    if (weights_ && first_input + dweight.cols == shape.inputs)
-      weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit + done, units);
-  }
+  const std::size_t offset = shape.weight_offset + tile.first_unit * shape.inputs + first_input;
+  if (dweight.cols == shape.inputs)  // then units follow each other
+    return update_range(context_, dweight.data, offset, tile.units * shape.inputs) && finite;
+  for (std::size_t u = 0; u < tile.units; ++u)
+    finite &= update_range(context_, dweight.row(u).data(), offset + u * shape.inputs, dweight.cols);
   return finite;
 }
 
@@ -717,15 +696,17 @@ void StepGraph<T>::backward_products(std::size_t node, std::size_t layer) {
   const RowRange rows = plan_.node_rows(node, x_.rows);
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
-    network_.gradient_product(layer, x_, workspace_, rows, 0, 0,
-                              {shard_gradient(layer, node), shape.units, shape.inputs});
+    for_each_shard(node, [&](std::size_t s, RowRange own) {
+      if (own.count > 0)
+        network_.gradient_product(layer, x_, workspace_, own, 0, 0,
+                                  {shard_gradient(layer, s), shape.units, shape.inputs});
+    });
   }
   if (layer > 0) network_.delta_product(state_.parameters.data(), layer, workspace_, rows);
 }
 
 template <class T>
 void StepGraph<T>::update_products(const Tile& tile, std::size_t worker) {
-  if (weights_) weights_->changed(state_.parameters.data(), tile.layer, tile.first_unit, tile.units);
   if (plan_.reductions[tile.layer] != Reduction::kWholeMinibatch) return;
   const std::size_t end = tile.end(network_.layout().layer(tile.layer).inputs);
   for_each_part(tile, [&](const Tile& part) {

@@ -77,9 +77,6 @@ class StepGraph {
   /// After run(): what the minibatch's rows counted together; as many as they were where they count alike.
   [[nodiscard]] double weight() const { return weight_; }
 
-  /// To be called where the parameters were changed by anybody else than run().
-  void parameters_changed();
-
   /// The matrix products of a step and nothing else, packing included (BLAS too packs within its products): same graph,
   /// same cut, same threads. For a benchmark; behind a
   /// run() on as many rows, whose deltas it multiplies. Parameters and optimizer state stay as they are.
@@ -174,10 +171,8 @@ class StepGraph {
   StepTimes* times_ = nullptr;
 
   // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard; a narrow workspace,
-  // tile_gradients_ and own weights_ to the worker that runs a node; elements of state_, of shared weights_ and of
-  // finite_ to their tile.
+  // tile_gradients_ to the worker that runs a node; elements of state_ and of finite_ to their tile.
   TrainingState<T>& state_;
-  std::unique_ptr<PackedWeights<T>> weights_;                           ///< of state_; null unless Passes::kPanels
   Workspace<T> workspace_;                                              ///< without rows for Passes::kNarrow
   std::vector<std::unique_ptr<NarrowWorkspace<T>>> narrow_workspaces_;  ///< [worker]; empty unless Passes::kNarrow
   std::vector<double> loss_sums_;

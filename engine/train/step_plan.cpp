@@ -7,7 +7,6 @@
 #include "engine/linalg/narrow.hpp"
 #include "engine/linalg/panels.hpp"
 #include "engine/nn/narrow_network.hpp"
-#include "engine/nn/packed_weights.hpp"
 
 namespace gradloom {
 namespace {
@@ -15,7 +14,7 @@ namespace {
 // Threads that a plan makes room for. A constant, not the machine's: shards must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
-// A panel's columns where vectors are longest: one that has two writers goes back and forth between their caches.
+// A panel's columns where vectors are longest.
 constexpr std::size_t kTileMultiple = 64;
 
 // Deltas of more units than this, of all rows of a block, would not stay in the second-level cache.
@@ -34,6 +33,9 @@ constexpr double kFlopsPerMovedElement = 24;
 
 // More rows than this in a shard bring the products nothing, while activations fall out of the cache.
 constexpr std::size_t kMostShardRows = 1024;
+
+// Rows of a node that packs weights: to pack them is little work beside those, and threads find work to share.
+constexpr std::size_t kMostNodeRows = 256;
 
 // CBLAS products of fewer rows waste the vector units.
 constexpr std::size_t kRowMultiple = 16;
@@ -93,10 +95,13 @@ std::size_t choose_shard_rows(Passes passes, const ParameterLayout& layout, std:
   return batch_rows;  // unreachable: the switch covers the enumeration
 }
 
-// Panels of few units and many inputs are mostly zeros: no network is to need much memory for those.
+// Panels of few units and many inputs are mostly zeros.
 bool panels_fit(const ParameterLayout& layout) {
-  constexpr std::size_t kFewElements = std::size_t{4} << 20;
-  return packed_elements(layout) <= std::max(2 * layout.size(), kFewElements);
+  constexpr std::size_t kPanelUnits = 16, kFewElements = std::size_t{4} << 20;
+  std::size_t elements = 0;
+  for (std::size_t l = 0; l < layout.depth(); ++l)
+    elements += (layout.layer(l).inputs + 1) * round_up(layout.layer(l).units, kPanelUnits);
+  return elements <= std::max(2 * layout.size(), kFewElements);
 }
 
 // A narrow network's shard goes through all layers in memory of its worker, so whoever asks for large shards gets
@@ -136,8 +141,7 @@ void plan_layer(StepPlan& plan, const ParameterLayout& layout, std::size_t l) {
   plan.tiles.push_back(cut_into_tiles(l, layer, whole ? product_tiles : sum_tiles, kRowMultiple));
 }
 
-// Cuts each tile by inputs into pieces of about kTileFlops. Not for a shared copy of the packed weights: whoever
-// updates units packs all of their weights there.
+// Cuts each tile by inputs into pieces of about kTileFlops.
 void cut_by_inputs(std::vector<Tile>& tiles, const LayerLayout& layer, std::size_t batch_rows) {
   std::vector<Tile> pieces;
   for (const Tile& tile : tiles) {
@@ -150,19 +154,18 @@ void cut_by_inputs(std::vector<Tile>& tiles, const LayerLayout& layer, std::size
   tiles = std::move(pieces);
 }
 
-// With panels, cuts leave no trace in the bits. For one thread one piece: what reads or packs B is then shared by all
-// rows. For several as many as can be: then they wait the least for each other's last one.
+// With panels, cuts leave no trace in the bits. Each node packs all weights, so there are few: as many for each thread,
+// which would otherwise wait for each other.
 void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t threads) {
-  const std::size_t pieces = threads == 1 ? 1 : kParallelism;
-  const auto is_whole = [](Reduction r) { return r == Reduction::kWholeMinibatch; };
-  if (std::ranges::all_of(plan.reductions, is_whole))
-    plan.shards_per_node = divide_up(plan.shards, std::min(pieces, plan.shards));
+  plan.row_nodes = std::min(plan.shards, threads * divide_up(plan.batch_rows, threads * kMostNodeRows));
   for (std::size_t l = 0; l < layout.depth(); ++l) {
-    if (!is_whole(plan.reductions[l])) continue;
+    if (plan.reductions[l] != Reduction::kWholeMinibatch) continue;
+    // For one thread one piece: what reads or packs B is then shared by all rows. For several as many as can be: then
+    // they wait the least for each other's last one.
     const std::size_t fewest = divide_up(layout.layer(l).units, kMostTileUnits);
-    plan.tiles[l] =
-        cut_into_tiles(l, layout.layer(l), std::max(fewest, std::min(pieces, plan.tiles[l].size())), kTileMultiple);
-    if (packed_by_each(layout, threads)) cut_by_inputs(plan.tiles[l], layout.layer(l), plan.batch_rows);
+    const std::size_t pieces = threads == 1 ? 1 : plan.tiles[l].size();
+    plan.tiles[l] = cut_into_tiles(l, layout.layer(l), std::max(fewest, pieces), kTileMultiple);
+    cut_by_inputs(plan.tiles[l], layout.layer(l), plan.batch_rows);
   }
 }
 
@@ -174,8 +177,8 @@ RowRange StepPlan::shard(std::size_t s, std::size_t rows) const {
 }
 
 RowRange StepPlan::node_rows(std::size_t n, std::size_t rows) const {
-  const std::size_t first = std::min(rows, n * shards_per_node * shard_rows);
-  return {first, std::min(shards_per_node * shard_rows, rows - first)};
+  const std::size_t first = std::min(rows, first_shard(n) * shard_rows);
+  return {first, std::min(rows, first_shard(n + 1) * shard_rows) - first};
 }
 
 StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products,
@@ -186,12 +189,13 @@ StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::s
   plan.shard_rows =
       shard_rows == 0 ? choose_shard_rows(plan.passes, layout, batch_rows) : std::min(shard_rows, batch_rows);
   plan.shards = divide_up(batch_rows, plan.shard_rows);
+  plan.row_nodes = plan.shards;
   for (std::size_t l = 0; l < layout.depth(); ++l) plan_layer(plan, layout, l);
-  if (plan.passes == Passes::kPanels) suit_threads(plan, layout, threads);
-  if (plan.passes == Passes::kNarrow)
-    plan.shards_per_node = std::clamp<std::size_t>(plan.shards / threads, 1, kMostNarrowShards);
   plan.worth_spreading = flops_per_row(layout) * static_cast<double>(batch_rows) >= 2 * kNodeFlops &&
                          (plan.passes != Passes::kNarrow || plan.shards > 1);
+  if (plan.passes == Passes::kPanels) suit_threads(plan, layout, plan.worth_spreading ? threads : 1);
+  if (plan.passes == Passes::kNarrow)
+    plan.row_nodes = divide_up(plan.shards, std::clamp<std::size_t>(plan.shards / threads, 1, kMostNarrowShards));
   return plan;
 }
 

@@ -51,16 +51,16 @@ struct StepPlan {
   std::size_t batch_rows = 0;            ///< of a full minibatch
   std::size_t shard_rows = 0;            ///< of every shard but the last
   std::size_t shards = 0;                ///< of a full minibatch; the last, smaller one fills fewer
-  std::size_t shards_per_node = 1;       ///< that go through a layer as one product
+  std::size_t row_nodes = 0;             ///< that shards are handed to, each some consecutive ones
   std::vector<Reduction> reductions;     ///< for each layer
   std::vector<std::vector<Tile>> tiles;  ///< for each layer, in the order of units, then inputs
   bool worth_spreading = false;          ///< false: the step is too little work to be handed to several threads
 
   /// Rows of shard s in a minibatch of `rows` rows; none where the minibatch ends before it.
   [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
-  /// Nodes that shards are handed to, node n those from n * shards_per_node on.
-  [[nodiscard]] std::size_t row_nodes() const { return divide_up(shards, shards_per_node); }
-  /// Rows of node n's shards; none where the minibatch ends before it.
+  /// The shards of node n are those from here to where the next node's begin.
+  [[nodiscard]] std::size_t first_shard(std::size_t n) const { return n * shards / row_nodes; }
+  /// Rows of node n's shards, which go through a layer as one product; none where the minibatch ends before it.
   [[nodiscard]] RowRange node_rows(std::size_t n, std::size_t rows) const;
 };
 

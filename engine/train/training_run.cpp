@@ -193,7 +193,6 @@ void TrainingRun<T>::start_feed() {
   options.epochs = config_.train.epochs;
   feed_.reset();  // before another one reads the same files
   feed_ = make_feed(data_.training, options);
-  step_.parameters_changed();
   step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};
 }
 
@@ -244,7 +243,6 @@ void TrainingRun<T>::restore_best() {
   if (step == progress_.step) return;
   Checkpoint<T> best = sink_.recall_best(step);
   adopt_state(best, "the best epoch's checkpoint");
-  step_.parameters_changed();
   progress_.restored_step = step;
   save();
 }

@@ -1,7 +1,7 @@
 // The three matrix products of a layer, by everybody who offers one: Gradloom's panels and narrow kernels, OpenBLAS,
 // and libxsmm where it was found when this was built. One thread, float32, operands hot; GFLOP/s is the counter to
-// read. Each takes its operands as training has them: OpenBLAS and the panels row by row (the panels' weights packed,
-// as the update leaves them), the narrow kernels and libxsmm feature by feature.
+// read. Each takes its operands as training has them: OpenBLAS and the panels row by row, the narrow kernels and
+// libxsmm feature by feature.
 
 #include <benchmark/benchmark.h>
 
@@ -69,21 +69,13 @@ void gradient_blas(benchmark::State& state) {
 }
 
 void forward_panels(benchmark::State& state) {
-  const Layer shape(state);
-  Panels<float> panels(shape.inputs, shape.units);
-  panels.pack_columns(0, shape.w.view(), shape.bias.data());
-  run(state, [&](Layer& l) { multiply<float>(l.a.view(), panels, l.z.view()); });
+  run(state, [](Layer& l) { multiply_transposed<float>(l.a.view(), l.w.view(), l.bias.data(), l.z.view()); });
 }
 void backward_panels(benchmark::State& state) {
   run(state, [](Layer& l) { multiply<float>(l.dz.view(), Transpose::kNo, l.w.view(), l.da.view()); });
 }
 void gradient_panels(benchmark::State& state) {
   run(state, [](Layer& l) { multiply<float>(l.dz.view(), Transpose::kYes, l.a.view(), l.dw.view()); });
-}
-void pack_panels(benchmark::State& state) {
-  const Layer shape(state);
-  Panels<float> panels(shape.inputs, shape.units);
-  run(state, [&](Layer& l) { panels.pack_columns(0, l.w.view(), l.bias.data()); });
 }
 
 void forward_narrow(benchmark::State& state) {
@@ -161,7 +153,6 @@ BENCHMARK(backward_narrow)->Apply(narrow_shapes);
 BENCHMARK(gradient_blas)->Apply(shapes);
 BENCHMARK(gradient_panels)->Apply(shapes);
 BENCHMARK(gradient_narrow)->Apply(narrow_shapes);
-BENCHMARK(pack_panels)->Apply(shapes);
 #ifdef GRADLOOM_LIBXSMM
 BENCHMARK(forward_libxsmm)->Apply(narrow_shapes);
 BENCHMARK(backward_libxsmm)->Apply(narrow_shapes);

@@ -299,8 +299,8 @@ StepPlan plan_with(const ParameterLayout& layout, std::size_t rows, std::size_t 
   StepPlan plan = plan_step(layout, rows, shard_rows, products, 16);
   plan.worth_spreading = true;
   plan.passes = way.passes;
+  plan.row_nodes = divide_up(plan.shards, 2);  // some with two shards
   for (auto& r : plan.reductions) r = way.reduction;
-  if (way.reduction == Reduction::kShardGradients) plan.shards_per_node = 1;  // a gradient for each shard
   for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer; panels want multiples of 16
     const std::size_t units = layout.layer(l).units;
     const std::size_t first = way.passes == Passes::kPanels ? units / 2 / 16 * 16 : units / 2;
@@ -578,7 +578,6 @@ struct SmallStep {
         step(network, Loss::kMse, optimizer, plan_with(layout, kRows, 3, way), state, arena) {}
 
   double run(RowRange rows, double rate) {
-    step.parameters_changed();
     return step.run(x.view().row_range(rows.first, rows.count), y.view().row_range(rows.first, rows.count), {rate, 1},
                     {17, 2, RowNumbers{0, numbers}.after(rows.first)});
   }
@@ -671,11 +670,9 @@ TEST_CASE("divergence is traced to its layer", "[train][threads]") {
   CHECK(step.diverged_layer() == -1);
   const TrainingState<float> good = state;
   layout.weight(state.parameters.data(), 1)(3, 4) = std::numeric_limits<float>::quiet_NaN();
-  step.parameters_changed();
   step.run(x.view(), y.view(), {0.1, 2}, {});
   CHECK(step.diverged_layer() == 1);
   state.parameters = good.parameters;
-  step.parameters_changed();
   x(120, 7) = std::numeric_limits<float>::infinity();  // in one shard of four
   step.run(x.view(), y.view(), {0.1, 2}, {});
   CHECK(step.diverged_layer() == 0);
@@ -716,7 +713,7 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
         REQUIRE(plan.shard_rows == for_one.shard_rows);
         REQUIRE(plan.reductions == for_one.reductions);
         std::size_t in_nodes = 0;
-        for (std::size_t n = 0; n < plan.row_nodes(); ++n) in_nodes += plan.node_rows(n, batch).count;
+        for (std::size_t n = 0; n < plan.row_nodes; ++n) in_nodes += plan.node_rows(n, batch).count;
         REQUIRE(in_nodes == batch);
         std::size_t next = 0;
         for (std::size_t s = 0; s < plan.shards; ++s) {
@@ -736,12 +733,11 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
             REQUIRE(tile.layer == l);
             REQUIRE(tile.first_unit == unit);
             REQUIRE(tile.units > 0);
-            REQUIRE((plan.passes != Passes::kPanels || tile.first_unit % kPanelMultiple == 0));
             REQUIRE(tile.first_input == input);
             REQUIRE(tile.end_input > input);
             input = tile.end(inputs);
             if (input < inputs) {
-              REQUIRE(packed_by_each(layout, threads));
+              REQUIRE(plan.passes == Passes::kPanels);
               continue;
             }
             input = 0;
@@ -755,15 +751,28 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
   }
 }
 
-TEST_CASE("tiles of much work are cut by inputs where each thread packs for itself", "[train]") {
+TEST_CASE("tiles of much work are cut by inputs", "[train]") {
   const Job job = large_tiles();
   const ParameterLayout layout(job.inputs, job.layers);
-  REQUIRE(packed_by_each(layout, 2));
-  REQUIRE(!packed_by_each(layout, 8));
-  const auto tiles = [&](std::size_t threads) {
-    return plan_step(layout, job.rows, 0, Products::kPanels, threads).tiles[0].size();
+  const auto tiles = [&](std::size_t rows) { return plan_step(layout, rows, 0, Products::kPanels, 2).tiles[0].size(); };
+  CHECK(tiles(job.rows) == tiles(job.rows / 2) + 1);
+}
+
+TEST_CASE("rows of panels are cut into a node for each thread, or more of few rows", "[train]") {
+  const ParameterLayout layout(28, std::vector<LayerSpec>{{300, Activation::kTanh}, {1, Activation::kLinear}});
+  const auto rows_of_nodes = [&](std::size_t batch, std::size_t threads) {
+    const StepPlan plan = plan_step(layout, batch, 0, Products::kPanels, threads);
+    std::vector<std::size_t> rows;
+    for (std::size_t n = 0; n < plan.row_nodes; ++n) rows.push_back(plan.node_rows(n, batch).count);
+    return rows;
   };
-  CHECK(tiles(2) == tiles(8) + 1);
+  using Rows = std::vector<std::size_t>;
+  CHECK(rows_of_nodes(960, 2) == Rows{240, 240, 240, 240});
+  CHECK(rows_of_nodes(480, 2) == Rows{240, 240});
+  CHECK(rows_of_nodes(480, 3) == Rows{150, 150, 180});
+  CHECK(rows_of_nodes(480, 1) == Rows{240, 240});
+  CHECK(rows_of_nodes(240, 1) == Rows{240});
+  CHECK(rows_of_nodes(10, 2) == Rows{10});  // too little work to be spread
 }
 
 TEST_CASE("clocks and bare products leave a step's results as they are", "[train][threads]") {
@@ -823,7 +832,6 @@ TEST_CASE("a gradient whose norm is no number moves nothing, and the next step i
   // are 0 * Inf.
   float* const weights = layout.weight(state.parameters.data(), 0).data;
   for (std::size_t u = 0; u < 64; ++u) weights[u * job.inputs + 7] = -1;
-  step.parameters_changed();
   const AlignedBuffer<float> before = state.parameters;
   x(120, 7) = std::numeric_limits<float>::infinity();
   step.run(x.view(), y.view(), {0.1, 2}, {});
@@ -831,7 +839,6 @@ TEST_CASE("a gradient whose norm is no number moves nothing, and the next step i
   CHECK(same_bits(state.parameters, before));
   x(120, 7) = 0;
   state.parameters = good.parameters;
-  step.parameters_changed();
   step.run(x.view(), y.view(), {0.1, 2}, {});
   CHECK(step.diverged_layer() == -1);
 }
@@ -849,7 +856,6 @@ TEST_CASE("a state that overflows beside finite parameters is divergence", "[tra
   auto x = random_matrix<float>(job.rows, job.inputs, 1);
   for (std::size_t r = 0; r < job.rows; ++r) x(r, 7) *= 1e25F;
   for (std::size_t u = 0; u < 64; ++u) layout.weight(state.parameters.data(), 0).data[u * job.inputs + 7] = 1e-25F;
-  step.parameters_changed();
   const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
   CHECK(std::isfinite(step.run(x.view(), y.view(), {0.01, 1}, {})));
   CHECK(step.diverged_layer() == 0);
