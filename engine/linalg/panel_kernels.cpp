@@ -186,7 +186,7 @@ bool reads_in_place(MatrixView<const T> b, std::size_t rows_of_c) {
 
 /// The columns of the widest panel.
 template <class T>
-constexpr std::size_t kWidest = kTileVectors* hn::MaxLanes(hn::ScalableTag<T>());
+constexpr std::size_t kWidest = hn::MaxLanes(hn::ScalableTag<T>()) * kTileVectors;
 
 /// Memory of the calling thread for as much of a panel as is gone through at once.
 template <class T>
