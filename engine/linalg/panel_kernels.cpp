@@ -245,6 +245,20 @@ HWY_INLINE void transpose_4x4(Rows<const float> from, Rows<float> to) {
 }
 #endif
 
+#if HWY_TARGET <= HWY_AVX2
+HWY_INLINE void transpose_4x4(Rows<const double> from, Rows<double> to) {
+  const hn::FixedTag<double, 4> d;
+  hn::Vec<decltype(d)> v[4];
+  for (std::size_t i = 0; i < 4; ++i) v[i] = hn::LoadU(d, from.data + i * from.stride);
+  const auto even01 = hn::InterleaveLower(d, v[0], v[1]), odd01 = hn::InterleaveUpper(d, v[0], v[1]);
+  const auto even23 = hn::InterleaveLower(d, v[2], v[3]), odd23 = hn::InterleaveUpper(d, v[2], v[3]);
+  hn::StoreU(hn::ConcatLowerLower(d, even23, even01), d, to.data);
+  hn::StoreU(hn::ConcatLowerLower(d, odd23, odd01), d, to.data + to.stride);
+  hn::StoreU(hn::ConcatUpperUpper(d, even23, even01), d, to.data + 2 * to.stride);
+  hn::StoreU(hn::ConcatUpperUpper(d, odd23, odd01), d, to.data + 3 * to.stride);
+}
+#endif
+
 #if HWY_TARGET <= HWY_AVX3
 /// 16 x 16 elements: to(k, i) <- from(i, k), a cache line at a time.
 HWY_INLINE void transpose_16x16(Rows<const float> from, Rows<float> to) {
@@ -275,18 +289,20 @@ HWY_INLINE void transpose_block(Rows<const T> from, std::size_t count, std::size
   std::size_t k = 0;
   const auto at = [&](std::size_t i) { return Rows<const T>{from.data + i * from.stride + k, from.stride}; };
   const auto out = [&](std::size_t i) { return Rows<T>{to.data + k * to.stride + i, to.stride}; };
-  if constexpr (sizeof(T) == 4) {
 #if HWY_TARGET <= HWY_AVX3
+  if constexpr (sizeof(T) == 4) {
     for (; k + 16 <= depth && count == 16; k += 16) {
       for (std::size_t i = 0; i < 16; ++i) hwy::Prefetch(at(i).data + kAhead);
       transpose_16x16(at(0), out(0));
     }
+  }
 #endif
 #if HWY_TARGET != HWY_SCALAR
+  if constexpr (sizeof(T) == 4 || HWY_TARGET <= HWY_AVX2) {
     for (; k + 4 <= depth && count % 4 == 0; k += 4)
       for (std::size_t i = 0; i < count; i += 4) transpose_4x4(at(i), out(i));
-#endif
   }
+#endif
   for (; k < depth; ++k)
     for (std::size_t i = 0; i < count; ++i) *out(i).data = *at(i).data;
 }
