@@ -142,7 +142,7 @@ void add_train(Rows& rows) {
                                           "Matrix products of the steps: Gradloom's own (panels), the same bits on "
                                           "every machine with a fused multiply-add, "
                                           "or OpenBLAS's (blas); auto takes its own where the machine has one "
-                                          "and panels of weights are not mostly padding (very many inputs, few units)."},
+                                          "and panels are not mostly padding (very many inputs, few units)."},
                                          GRADLOOM_MEMBER(train.products)));
   rows.push_back(
       or_auto(GRADLOOM_MEMBER(train.threads),
