@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "engine/core/fetch.hpp"
+#include "engine/core/rounding.hpp"
 #include "engine/linalg/panels.hpp"
 #include "engine/linalg/product_tile-inl.hpp"
 
@@ -24,6 +25,10 @@ static_assert(kTileRows == kProductRows);
 
 // Rows of B that are gone through at once: a panel of them stays in the second-level cache.
 constexpr std::size_t kBlockDepth = 384;
+
+// The same of a panel that is packed once for all and read in order: it may fill half of that cache, and sums stay in
+// registers the longer.
+constexpr std::size_t kLongDepth = 2048;
 
 /// Columns [first, first + cols) of B, `vectors` vectors wide; the last panel may show fewer columns than it has.
 struct Panel {
@@ -51,6 +56,11 @@ class PanelCut {
   std::size_t lanes_, cols_;
   std::size_t panels_, narrow_, wide_panels_;
 };
+
+/// Blocks of at most so many rows that a panel of `depth` is gone through in; none at all is one block, too.
+std::size_t block_count(std::size_t depth, std::size_t most) {
+  return std::max<std::size_t>(1, divide_up(depth, most));
+}
 
 /// `part` of equal parts, as even as can be: where part p of n begins.
 std::size_t part_begin(std::size_t total, std::size_t parts, std::size_t p) {
@@ -145,7 +155,7 @@ HWY_INLINE void multiply_blocks(Scalars<T> a, std::size_t depth, MatrixView<T> c
                                 const StartOf& start_of, MatrixView<T> next) {
   const hn::ScalableTag<T> d;
   const PanelCut cut(d, c.cols);
-  const std::size_t blocks = std::max<std::size_t>(1, (depth + kBlockDepth - 1) / kBlockDepth);
+  const std::size_t blocks = block_count(depth, kBlockDepth);
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t k = part_begin(depth, blocks, block);
     const std::size_t count = part_begin(depth, blocks, block + 1) - k;
@@ -191,7 +201,8 @@ constexpr std::size_t kWidest = hn::MaxLanes(hn::ScalableTag<T>()) * kTileVector
 /// Memory of the calling thread for as much of a panel as is gone through at once.
 template <class T>
 T* panel_room() {
-  static thread_local AlignedBuffer<T> room(kBlockDepth * kWidest<T>);
+  static_assert(kLongDepth >= kBlockDepth);
+  static thread_local AlignedBuffer<T> room(kLongDepth * kWidest<T>);
   return room.data();
 }
 
@@ -307,22 +318,64 @@ HWY_INLINE void transpose_block(Rows<const T> from, std::size_t count, std::size
     for (std::size_t i = 0; i < count; ++i) *out(i).data = *at(i).data;
 }
 
+/// to(k, i) <- from(i, k) for k < depth and i < count, zeros for count <= i < to.stride.
 template <class T>
-void multiply_transposed_any(Scalars<T> a, MatrixView<const T> b, const T* start, MatrixView<T> c) {
+HWY_INLINE void pack_panel(Rows<const T> from, std::size_t count, std::size_t depth, Rows<T> to) {
+  const std::size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  for (std::size_t i = 0; i < count; i += lanes)
+    transpose_block<T>({from.data + i * from.stride, from.stride}, std::min(lanes, count - i), depth,
+                       {to.data + i, to.stride});
+  for (std::size_t k = 0; k < depth && count < to.stride; ++k)
+    std::fill(to.data + k * to.stride + count, to.data + (k + 1) * to.stride, T{0});
+}
+
+/// Cᵀ <- start + B P for a packed panel P of B.cols rows, or C's own sums go on where there is no start. C's rows are
+/// as many as the panel's columns. Some of Cᵀ's rows at a time wait in memory of their own to be transposed.
+template <std::size_t kVectors, class T>
+HWY_INLINE void multiply_by_packed(MatrixView<const T> b, const T* packed, const T* start, MatrixView<T> c) {
+  const hn::ScalableTag<T> d;
+  constexpr std::size_t kUnits = 48;  // rows of B: whole row groups, and whole vectors of C
+  static_assert(kUnits % kTileRows == 0 && kUnits % hn::MaxLanes(d) == 0);
+  const std::size_t lanes = hn::Lanes(d), width = kVectors * lanes;
+  HWY_ALIGN T sums[kUnits * kVectors * hn::MaxLanes(d)];
+  for (std::size_t first = 0; first < b.rows; first += kUnits) {
+    const std::size_t units = std::min(kUnits, b.rows - first);
+    if (start == nullptr) pack_panel<T>({c.data + first, c.stride}, c.rows, units, {sums, width});
+    for_each_row_group(units, [&](std::size_t u, auto rows) HWY_ATTR {
+      constexpr std::size_t kRows = decltype(rows)::value;
+      const Scalars<T> left{b.data + (first + u) * b.stride, b.stride, 1};
+      const Rows<T> to{sums + u * width, width};
+      // Rows of B often come from another core, and each is read once: the next group's are fetched meanwhile.
+      const T* const next = left.data + kRows * b.stride;
+      const auto fetch = [&](std::size_t k, std::size_t v, hn::Vec<decltype(d)>) HWY_ATTR {
+        if (v == 0) hwy::Prefetch(next + k * kRows);
+      };
+      if (start != nullptr) {
+        const auto begin = [&](std::size_t m, std::size_t) HWY_ATTR { return hn::Set(d, start[first + u + m]); };
+        product_tile<kRows, kVectors>(d, left, {packed, width}, b.cols, begin, fetch, to);
+      } else {
+        const auto go_on = [&](std::size_t m, std::size_t v)
+                               HWY_ATTR { return hn::Load(d, to.data + m * width + v * lanes); };
+        product_tile<kRows, kVectors>(d, left, {packed, width}, b.cols, go_on, fetch, to);
+      }
+    });
+    for (std::size_t u = 0; u < units; u += lanes)
+      transpose_block<T>({sums + u * width, width}, std::min(lanes, units - u), c.rows, {c.data + first + u, c.stride});
+  }
+}
+
+/// Each panel of Bᵀ packed, then multiplied by all rows of A.
+template <class T>
+void multiply_packing_b(MatrixView<const T> a, MatrixView<const T> b, const T* start, MatrixView<T> c) {
   const hn::ScalableTag<T> d;
   const std::size_t lanes = hn::Lanes(d);
   T* const room = panel_room<T>();
   HWY_ALIGN T first_sums[kWidest<T>] = {};
   multiply_blocks<T>(
-      a, b.cols, c,
+      {a.data, a.stride, 1}, b.cols, c,
       [&](const Panel& panel, std::size_t k, std::size_t count) {
         const std::size_t width = panel.vectors * lanes;
-        for (std::size_t i = 0; i < panel.cols; i += lanes) {
-          const T* const from = b.data + (panel.first + i) * b.stride + k;
-          transpose_block<T>({from, b.stride}, std::min(lanes, panel.cols - i), count, {room + i, width});
-        }
-        for (std::size_t row = 0; row < count && panel.cols < width; ++row)
-          std::fill(room + row * width + panel.cols, room + (row + 1) * width, T{0});
+        pack_panel<T>({b.data + panel.first * b.stride + k, b.stride}, panel.cols, count, {room, width});
         return PanelRows<T>{{room, width}, count};
       },
       [&](const Panel& panel) {
@@ -332,13 +385,49 @@ void multiply_transposed_any(Scalars<T> a, MatrixView<const T> b, const T* start
       {});
 }
 
-void multiply_transposed_f32(const float* a, std::size_t stride, MatrixView<const float> b, const float* start,
-                             MatrixView<float> c) {
-  multiply_transposed_any<float>({a, stride, 1}, b, start, c);
+/// The other way round, Cᵀ = start + B Aᵀ: each panel of Aᵀ packed, then multiplied by all rows of B as they stand.
+template <class T>
+void multiply_packing_a(MatrixView<const T> a, MatrixView<const T> b, const T* start, MatrixView<T> c) {
+  const hn::ScalableTag<T> d;
+  T* const room = panel_room<T>();
+  const PanelCut cut(d, c.rows);
+  const std::size_t blocks = block_count(b.cols, kLongDepth);
+  for (std::size_t p = 0; p < cut.panels(); ++p) {
+    const Panel panel = cut[p];
+    const MatrixView<T> rows = c.row_range(panel.first, panel.cols);
+    for (std::size_t block = 0; block < blocks; ++block) {
+      const std::size_t k = part_begin(b.cols, blocks, block);
+      const std::size_t count = part_begin(b.cols, blocks, block + 1) - k;
+      const std::size_t width = panel.vectors * hn::Lanes(d);
+      pack_panel<T>({a.data + panel.first * a.stride + k, a.stride}, panel.cols, count, {room, width});
+      with_vectors(panel.vectors, [&](auto vectors) HWY_ATTR {
+        const MatrixView<const T> weights(b.data + k, b.rows, count, b.stride);
+        multiply_by_packed<decltype(vectors)::value, T>(weights, room, block == 0 ? start : nullptr, rows);
+      });
+    }
+  }
 }
-void multiply_transposed_f64(const double* a, std::size_t stride, MatrixView<const double> b, const double* start,
+
+/// Whichever way is less work: products of whole vectors, and packing.
+template <class T>
+void multiply_transposed_any(MatrixView<const T> a, MatrixView<const T> b, const T* start, MatrixView<T> c) {
+  constexpr std::size_t kPacking = 10;  // an element takes as long as so many multiplications
+  const std::size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  const std::size_t packing_a = round_up(c.rows, lanes) * c.cols * b.cols + kPacking * c.rows * (b.cols + c.cols);
+  const std::size_t packing_b = c.rows * round_up(c.cols, lanes) * b.cols + kPacking * c.cols * b.cols;
+  if (packing_a < packing_b)
+    multiply_packing_a(a, b, start, c);
+  else
+    multiply_packing_b(a, b, start, c);
+}
+
+void multiply_transposed_f32(MatrixView<const float> a, MatrixView<const float> b, const float* start,
+                             MatrixView<float> c) {
+  multiply_transposed_any<float>(a, b, start, c);
+}
+void multiply_transposed_f64(MatrixView<const double> a, MatrixView<const double> b, const double* start,
                              MatrixView<double> c) {
-  multiply_transposed_any<double>({a, stride, 1}, b, start, c);
+  multiply_transposed_any<double>(a, b, start, c);
 }
 void multiply_f32(const float* a, std::size_t by_row, std::size_t by_col, MatrixView<const float> b,
                   MatrixView<float> c, MatrixView<float> next) {
@@ -365,12 +454,12 @@ HWY_EXPORT(multiply_f64);
 template <>
 void multiply_transposed(MatrixView<const float> a, MatrixView<const float> b, const float* start,
                          MatrixView<float> c) {
-  HWY_DYNAMIC_DISPATCH(multiply_transposed_f32)(a.data, a.stride, b, start, c);
+  HWY_DYNAMIC_DISPATCH(multiply_transposed_f32)(a, b, start, c);
 }
 template <>
 void multiply_transposed(MatrixView<const double> a, MatrixView<const double> b, const double* start,
                          MatrixView<double> c) {
-  HWY_DYNAMIC_DISPATCH(multiply_transposed_f64)(a.data, a.stride, b, start, c);
+  HWY_DYNAMIC_DISPATCH(multiply_transposed_f64)(a, b, start, c);
 }
 template <>
 void multiply(MatrixView<const float> a, Transpose op_a, MatrixView<const float> b, MatrixView<float> c,

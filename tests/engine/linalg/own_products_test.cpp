@@ -62,10 +62,12 @@ struct Sizes {
   std::size_t rows, cols, depth;
 };
 // Every count of vectors in a panel and of rows in a tile, partial vectors, several panels, and depths of one block, of
-// two (512 rows) and of none.
-const std::vector<Sizes> kSizes = {{1, 1, 1},     {6, 64, 3},    {7, 10, 30},   {13, 300, 28},
-                                   {5, 16, 0},    {25, 33, 100}, {64, 47, 17},  {3, 130, 65},
-                                   {17, 48, 600}, {12, 80, 512}, {2, 256, 1100}};
+// two (512 rows; 2050 where a panel is packed once) and of none. Rows that fill vectors, and rows that do not: the
+// latter have B packed where there is a transpose, the former A.
+const std::vector<Sizes> kSizes = {{1, 1, 1},      {6, 64, 3},     {7, 10, 30},    {13, 300, 28},
+                                   {5, 16, 0},     {25, 33, 100},  {64, 47, 17},   {3, 130, 65},
+                                   {17, 48, 600},  {12, 80, 512},  {2, 256, 1100}, {16, 97, 65},
+                                   {32, 50, 2050}, {48, 103, 129}, {127, 49, 90},  {144, 64, 48}};
 
 }  // namespace
 
