@@ -47,9 +47,9 @@ struct StepGraph<T>::Nodes {
 
   tbb::flow::graph graph;
   tbb::flow::broadcast_node<continue_msg> minibatch{graph};
-  std::vector<std::vector<std::unique_ptr<Node>>> forward;   ///< [stage][shard]; narrow: both passes
+  std::vector<std::vector<std::unique_ptr<Node>>> forward;   ///< [stage][node of rows]; narrow: both passes
   std::vector<std::unique_ptr<Node>> moments;                ///< [stage]: of the batch-norm that ends it
-  std::vector<std::vector<std::unique_ptr<Node>>> backward;  ///< [layer][shard]
+  std::vector<std::vector<std::unique_ptr<Node>>> backward;  ///< [layer][node of rows]
   std::vector<std::unique_ptr<Node>> gradient;               ///< [layer]: null where it has no batch-norm
   std::vector<std::unique_ptr<Node>> layer_done;             ///< [layer]: every shard has been here; narrow: one
   std::vector<std::vector<std::unique_ptr<Node>>> update;    ///< [layer][tile]
@@ -321,7 +321,8 @@ void StepGraph<T>::forward(std::size_t node, std::size_t stage) {
 template <class T>
 template <class Use>
 void StepGraph<T>::for_each_shard(std::size_t node, const Use& use) const {
-  for (std::size_t s = plan_.first_shard(node); s < plan_.first_shard(node + 1); ++s) use(s, plan_.shard(s, x_.rows));
+  const std::size_t end = plan_.first_shard(node + 1, x_.rows);
+  for (std::size_t s = plan_.first_shard(node, x_.rows); s < end; ++s) use(s, plan_.shard(s, x_.rows));
 }
 
 template <class T>
@@ -372,12 +373,11 @@ double StepGraph<T>::shard_loss(MatrixView<const T> output, RowRange rows, Matri
 
 template <class T>
 void StepGraph<T>::both_passes(std::size_t node, std::size_t worker) {
-  for (std::size_t s = plan_.first_shard(node); s < plan_.first_shard(node + 1); ++s) shard_passes(s, worker);
+  for_each_shard(node, [&](std::size_t s, RowRange rows) { shard_passes(s, rows, worker); });
 }
 
 template <class T>
-void StepGraph<T>::shard_passes(std::size_t shard, std::size_t worker) {
-  const RowRange rows = plan_.shard(shard, x_.rows);
+void StepGraph<T>::shard_passes(std::size_t shard, RowRange rows, std::size_t worker) {
   loss_sums_[shard] = 0;
   if (rows.count == 0) return;
   NarrowWorkspace<T>& workspace = *narrow_workspaces_[worker];
@@ -687,6 +687,7 @@ bool StepGraph<T>::update_units(const Tile& tile, std::size_t first_input, Matri
 template <class T>
 void StepGraph<T>::forward_products(std::size_t node) {
   const RowRange rows = plan_.node_rows(node, x_.rows);
+  if (rows.count == 0) return;
   for (std::size_t l = 0; l < plan_.tiles.size(); ++l)
     network_.forward_product(state_.parameters.data(), l, x_, workspace_, rows);
 }
@@ -694,6 +695,7 @@ void StepGraph<T>::forward_products(std::size_t node) {
 template <class T>
 void StepGraph<T>::backward_products(std::size_t node, std::size_t layer) {
   const RowRange rows = plan_.node_rows(node, x_.rows);
+  if (rows.count == 0) return;
   if (plan_.reductions[layer] == Reduction::kShardGradients) {
     const LayerLayout& shape = network_.layout().layer(layer);
     for_each_shard(node, [&](std::size_t s, RowRange own) {
@@ -732,7 +734,6 @@ bool StepGraph<T>::update_range(const UpdateContext& context, const T* gradient,
   return finite;
 }
 
-// While the new parameters are in the cache.
 template <class T>
 void StepGraph<T>::update_average(std::size_t offset, std::size_t count) {
   const T* const parameters = state_.parameters.data() + offset;

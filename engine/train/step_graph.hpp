@@ -31,15 +31,15 @@ struct TrainingState {
 
 /// One step of data-parallel training:
 ///
-///   minibatch ─► forward(s) ─► backward(s, L-1) ─► ... ─► backward(s, 0)        for every shard s
+///   minibatch ─► forward(n) ─► backward(n, L-1) ─► ... ─► backward(n, 0)        for every node n of rows
 ///                                    │                          │
-///                                    ▼ once all shards are here ▼
+///                                    ▼ once all rows are here   ▼
 ///                              update(L-1, tile)  ...     update(0, tile)       for every tile of the layer
 ///
-/// A batch-norm is two gates on the way, which every shard waits at for all others: before it, for the minibatch's
+/// A batch-norm is two gates on the way, which all rows wait at for each other: before it, for the minibatch's
 /// moments, and backward before it, for the sums that its derivative takes.
 ///
-/// A layer's update starts when every shard has delivered that layer's part and none needs its weights any more, while
+/// A layer's update starts when all rows have delivered that layer's part and none needs its weights any more, while
 /// layers before it still run backward. With optimizer.clip-grad-norm no parameter may change before the norm of the
 /// whole gradient is known; then `update` leaves the gradient in memory, and behind all of them come
 ///
@@ -47,7 +47,8 @@ struct TrainingState {
 ///
 /// Sums are made in shard order, so the result is the same for any thread count.
 /// The graph is built once; run() fires it. Steps that are too little work to be spread run the same nodes in the same
-/// order on the calling thread. Of a narrow network both passes of some shards are one node, and all updates another.
+/// order on the calling thread. A node of rows has some shards. Of a narrow network both of their passes are one node,
+/// and all updates another.
 template <class T>
 class StepGraph {
  public:
@@ -104,7 +105,7 @@ class StepGraph {
   void backward_rows(std::size_t node, std::size_t layer, RowRange rows);
   void join_gradient(std::size_t layer);
   void both_passes(std::size_t node, std::size_t worker);
-  void shard_passes(std::size_t shard, std::size_t worker);
+  void shard_passes(std::size_t shard, RowRange rows, std::size_t worker);
   void update(std::size_t layer, std::size_t tile, std::size_t worker);
   void measure(std::size_t layer, std::size_t tile);
   void take_norm();

@@ -5,7 +5,6 @@
 
 #include "engine/linalg/kernels.hpp"
 #include "engine/linalg/narrow.hpp"
-#include "engine/linalg/panels.hpp"
 #include "engine/nn/narrow_network.hpp"
 
 namespace gradloom {
@@ -14,13 +13,15 @@ namespace {
 // Threads that a plan makes room for. A constant, not the machine's: shards must not depend on threads.
 constexpr std::size_t kParallelism = 16;
 
-// A panel's columns where vectors are longest.
+// Inputs of a tile: a panel's columns where vectors are longest. Also its units: for fewer of them it would not pay to
+// read all of the inputs anew, and to copy them.
 constexpr std::size_t kTileMultiple = 64;
 
 // Deltas of more units than this, of all rows of a block, would not stay in the second-level cache.
 constexpr std::size_t kMostTileUnits = 512;
 
-// Arithmetic of a tile that is worth cutting in two: threads wait for the last one at the end of a step.
+// Arithmetic of a tile that is worth cutting in two: threads wait for the last one at the end of a step, and one thread
+// finds more of a small one's gradient in its cache.
 constexpr double kTileFlops = 4e7;
 
 // Below this much arithmetic, handing work to another thread costs more than it brings (about 20 µs of small
@@ -34,17 +35,18 @@ constexpr double kFlopsPerMovedElement = 24;
 // More rows than this in a shard bring the products nothing, while activations fall out of the cache.
 constexpr std::size_t kMostShardRows = 1024;
 
-// Rows of a node that packs weights: to pack them is little work beside those, and threads find work to share.
+// Rows of a node of panels: what it reads anew, or packs, is little work beside those, and threads find work to share.
 constexpr std::size_t kMostNodeRows = 256;
 
-// CBLAS products of fewer rows waste the vector units.
+// Rows, or units, of a CBLAS product: of fewer it wastes the vector units.
 constexpr std::size_t kRowMultiple = 16;
 
-// Rows of a shard that is one of many: nodes take several of them.
+// With panels nodes take several shards: many, then, whose borders suit any number of threads.
+constexpr std::size_t kPanelShards = 2 * kParallelism;
 constexpr std::size_t kFewestPanelRows = 8;
 
-// From so many shards on they have a multiple of kProductRows rows: a small last one does not matter then.
-constexpr std::size_t kManyShards = 8;
+// Elements of the longest vector: rows, or units, that a product with panels takes at once.
+constexpr std::size_t kVector = 16;
 
 // Rows in a shard of a narrow network: its gradient is summed over vectors of rows, and of fewer rows the sums across a
 // vector would cost as much as the products; of more the activations would leave the first-level caches.
@@ -67,11 +69,17 @@ std::size_t choose_narrow_rows(std::size_t batch_rows) {
   return std::min(batch_rows, round_up(rows, kNarrowMultiple));
 }
 
+// Whole vectors of rows, unless two halves of the shards would be far from even then: else an even number of even
+// shards.
 std::size_t choose_panel_rows(const ParameterLayout& layout, std::size_t batch_rows) {
   const auto worth_a_node = static_cast<std::size_t>(kNodeFlops / flops_per_row(layout)) + 1;
-  const std::size_t even = even_shard_rows(batch_rows, std::max(worth_a_node, kFewestPanelRows));
-  const std::size_t full = round_up(even, kProductRows);
-  return std::min(divide_up(batch_rows, full) >= kManyShards ? full : even, kMostShardRows);
+  const std::size_t fewest = std::max<std::size_t>(worth_a_node, divide_up(batch_rows, kPanelShards));
+  const std::size_t full = std::min<std::size_t>(round_up(fewest, kVector), kMostNodeRows);
+  const std::size_t half = divide_up(batch_rows, full) / 2 * full;
+  const std::size_t uneven = std::max(half, batch_rows - half) - std::min(half, batch_rows - half);
+  if (uneven <= batch_rows / 16) return full;
+  const std::size_t pairs = batch_rows / std::max(worth_a_node, kFewestPanelRows) / 2;
+  return divide_up(batch_rows, std::clamp<std::size_t>(2 * pairs, 1, kParallelism));
 }
 
 std::size_t choose_blas_rows(const ParameterLayout& layout, std::size_t batch_rows) {
@@ -95,12 +103,13 @@ std::size_t choose_shard_rows(Passes passes, const ParameterLayout& layout, std:
   return batch_rows;  // unreachable: the switch covers the enumeration
 }
 
-// Panels of few units and many inputs are mostly zeros.
+// Panels of few units and many inputs would mostly be multiplications by zeros; of a small network they are still
+// cheap.
 bool panels_fit(const ParameterLayout& layout) {
-  constexpr std::size_t kPanelUnits = 16, kFewElements = std::size_t{4} << 20;
+  constexpr std::size_t kFewElements = std::size_t{4} << 20;
   std::size_t elements = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l)
-    elements += (layout.layer(l).inputs + 1) * round_up(layout.layer(l).units, kPanelUnits);
+    elements += layout.layer(l).inputs * round_up(layout.layer(l).units, kVector);
   return elements <= std::max(2 * layout.size(), kFewElements);
 }
 
@@ -114,7 +123,7 @@ Passes choose_passes(const ParameterLayout& layout, Products products, std::size
 
 std::size_t tile_count(const LayerLayout& layer, double flops) {
   const auto worth = static_cast<std::size_t>(flops / kNodeFlops);
-  const std::size_t of_16_units = divide_up(layer.units, 16);
+  const std::size_t of_16_units = divide_up(layer.units, kVector);
   return std::clamp<std::size_t>(std::min(worth, of_16_units), 1, kParallelism);
 }
 
@@ -154,14 +163,14 @@ void cut_by_inputs(std::vector<Tile>& tiles, const LayerLayout& layer, std::size
   tiles = std::move(pieces);
 }
 
-// With panels, cuts leave no trace in the bits. Each node packs all weights, so there are few: as many for each thread,
+// With panels, cuts leave no trace in the bits. Each node reads all weights, so there are few: as many for each thread,
 // which would otherwise wait for each other.
 void suit_threads(StepPlan& plan, const ParameterLayout& layout, std::size_t threads) {
-  plan.row_nodes = std::min(plan.shards, threads * divide_up(plan.batch_rows, threads * kMostNodeRows));
+  plan.row_nodes = std::min<std::size_t>(plan.shards, threads * divide_up(plan.batch_rows, threads * kMostNodeRows));
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (plan.reductions[l] != Reduction::kWholeMinibatch) continue;
-    // For one thread one piece: what reads or packs B is then shared by all rows. For several as many as can be: then
-    // they wait the least for each other's last one.
+    // For one thread few pieces: what reads or copies inputs is then shared by many units. For several more of them:
+    // then they wait less for each other's last one.
     const std::size_t fewest = divide_up(layout.layer(l).units, kMostTileUnits);
     const std::size_t pieces = threads == 1 ? 1 : plan.tiles[l].size();
     plan.tiles[l] = cut_into_tiles(l, layout.layer(l), std::max(fewest, pieces), kTileMultiple);
@@ -177,8 +186,8 @@ RowRange StepPlan::shard(std::size_t s, std::size_t rows) const {
 }
 
 RowRange StepPlan::node_rows(std::size_t n, std::size_t rows) const {
-  const std::size_t first = std::min(rows, first_shard(n) * shard_rows);
-  return {first, std::min(rows, first_shard(n + 1) * shard_rows) - first};
+  const std::size_t first = std::min(rows, first_shard(n, rows) * shard_rows);
+  return {first, std::min(rows, first_shard(n + 1, rows) * shard_rows) - first};
 }
 
 StepPlan plan_step(const ParameterLayout& layout, std::size_t batch_rows, std::size_t shard_rows, Products products,

@@ -58,8 +58,11 @@ struct StepPlan {
 
   /// Rows of shard s in a minibatch of `rows` rows; none where the minibatch ends before it.
   [[nodiscard]] RowRange shard(std::size_t s, std::size_t rows) const;
-  /// The shards of node n are those from here to where the next node's begin.
-  [[nodiscard]] std::size_t first_shard(std::size_t n) const { return n * shards / row_nodes; }
+  /// The shards of node n in a minibatch of `rows` rows are those from here to where the next node's begin. Nodes share
+  /// those that have rows; the others are the last node's.
+  [[nodiscard]] std::size_t first_shard(std::size_t n, std::size_t rows) const {
+    return n == row_nodes ? shards : n * divide_up(rows, shard_rows) / row_nodes;
+  }
   /// Rows of node n's shards, which go through a layer as one product; none where the minibatch ends before it.
   [[nodiscard]] RowRange node_rows(std::size_t n, std::size_t rows) const;
 };

@@ -17,7 +17,7 @@ constexpr std::size_t kPhases = 4;
 /// Seconds for each phase, by its number.
 using PhaseSeconds = std::array<double, kPhases>;
 
-/// Where the nodes of a step put the seconds that they take: a slot for every node of rows, for every tile and for
+/// Where the nodes of a step put the seconds that they take: a slot for every shard, for every tile and for
 /// what every layer's functions learn, so that none is written by two nodes at once. No lock, no allocation after
 /// construction.
 class StepTimes {
@@ -31,6 +31,7 @@ class StepTimes {
     slots_.resize(first_tile_.back() + plan.tiles.size());
   }
 
+  /// Of a node of rows, which are at most as many as shards; with Passes::kNarrow, of a shard.
   [[nodiscard]] Slot& row_node(std::size_t n) { return slots_[n]; }
   [[nodiscard]] Slot& tile(std::size_t layer, std::size_t t) { return slots_[first_tile_[layer] + t]; }
 

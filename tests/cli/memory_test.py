@@ -91,7 +91,7 @@ class Memory(CliTest):
         self.assertLess(self.peak(command=("predict", "runs/c", "data.h5", "--memory", "16MiB", "--output", "p.h5")), most)
 
     def test_many_inputs(self):
-        """What is packed or computed for many inputs of few units is filled up, and each worker has its own."""
+        """Each worker computes a part of a gradient in memory of its own."""
         self.write_set(30, 300_000)
         for units in (1, 40):
             with self.subTest(units=units):

@@ -11,7 +11,6 @@
 
 #include "engine/core/random.hpp"
 #include "engine/linalg/kernels.hpp"
-#include "engine/linalg/panels.hpp"
 #include "engine/nn/initializer.hpp"
 #include "engine/nn/loss.hpp"
 #include "engine/optim/sgd.hpp"
@@ -114,7 +113,7 @@ Job many_inputs() {
   return job;
 }
 
-// So much work that few threads cut tiles by inputs.
+// So much work that tiles are cut by inputs.
 Job large_tiles() {
   Job job = many_inputs();
   job.rows = 80;
@@ -301,10 +300,10 @@ StepPlan plan_with(const ParameterLayout& layout, std::size_t rows, std::size_t 
   plan.passes = way.passes;
   plan.row_nodes = divide_up(plan.shards, 2);  // some with two shards
   for (auto& r : plan.reductions) r = way.reduction;
-  for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer; panels want multiples of 16
+  for (std::size_t l = 0; l < plan.tiles.size(); ++l) {  // several uneven tiles a layer
     const std::size_t units = layout.layer(l).units;
-    const std::size_t first = way.passes == Passes::kPanels ? units / 2 / 16 * 16 : units / 2;
-    const std::size_t second = std::min(units - first, way.passes == Passes::kPanels ? std::size_t{16} : 1);
+    const std::size_t first = units / 2;
+    const std::size_t second = std::min<std::size_t>(units - first, 1);
     plan.tiles[l] = {{l, 0, first}, {l, first, second}, {l, first + second, units - first - second}};
     std::erase_if(plan.tiles[l], [](const Tile& tile) { return tile.units == 0; });
   }
@@ -754,25 +753,43 @@ TEST_CASE("plans depend on shapes and cover every row and unit once", "[train]")
 TEST_CASE("tiles of much work are cut by inputs", "[train]") {
   const Job job = large_tiles();
   const ParameterLayout layout(job.inputs, job.layers);
-  const auto tiles = [&](std::size_t rows) { return plan_step(layout, rows, 0, Products::kPanels, 2).tiles[0].size(); };
+  const std::size_t threads = GENERATE(1, 2);
+  const auto tiles = [&](std::size_t rows) {
+    return plan_step(layout, rows, 0, Products::kPanels, threads).tiles[0].size();
+  };
   CHECK(tiles(job.rows) == tiles(job.rows / 2) + 1);
 }
 
 TEST_CASE("rows of panels are cut into a node for each thread, or more of few rows", "[train]") {
   const ParameterLayout layout(28, std::vector<LayerSpec>{{300, Activation::kTanh}, {1, Activation::kLinear}});
-  const auto rows_of_nodes = [&](std::size_t batch, std::size_t threads) {
+  const auto rows_of_nodes = [&](std::size_t batch, std::size_t rows, std::size_t threads) {
     const StepPlan plan = plan_step(layout, batch, 0, Products::kPanels, threads);
-    std::vector<std::size_t> rows;
-    for (std::size_t n = 0; n < plan.row_nodes; ++n) rows.push_back(plan.node_rows(n, batch).count);
-    return rows;
+    std::vector<std::size_t> counts;
+    std::size_t end = 0, shard = 0;
+    for (std::size_t n = 0; n < plan.row_nodes; ++n) {
+      const RowRange own = plan.node_rows(n, rows);
+      CHECK(own.first == end);
+      CHECK(plan.first_shard(n, rows) == shard);
+      end += own.count;
+      shard = plan.first_shard(n + 1, rows);
+      counts.push_back(own.count);
+    }
+    CHECK(end == rows);
+    CHECK(shard == plan.shards);  // those without rows, too
+    return counts;
   };
   using Rows = std::vector<std::size_t>;
-  CHECK(rows_of_nodes(960, 2) == Rows{240, 240, 240, 240});
-  CHECK(rows_of_nodes(480, 2) == Rows{240, 240});
-  CHECK(rows_of_nodes(480, 3) == Rows{150, 150, 180});
-  CHECK(rows_of_nodes(480, 1) == Rows{240, 240});
-  CHECK(rows_of_nodes(240, 1) == Rows{240});
-  CHECK(rows_of_nodes(10, 2) == Rows{10});  // too little work to be spread
+  CHECK(rows_of_nodes(1024, 1024, 2) == Rows{256, 256, 256, 256});
+  CHECK(rows_of_nodes(960, 960, 2) == Rows{224, 256, 224, 256});
+  CHECK(rows_of_nodes(480, 480, 2) == Rows{240, 240});
+  CHECK(rows_of_nodes(480, 480, 3) == Rows{150, 150, 180});
+  CHECK(rows_of_nodes(480, 480, 1) == Rows{240, 240});
+  CHECK(rows_of_nodes(240, 240, 1) == Rows{240});
+  CHECK(rows_of_nodes(100, 100, 2) == Rows{50, 50});
+  CHECK(rows_of_nodes(10, 10, 2) == Rows{10});  // too little work to be spread
+  CHECK(rows_of_nodes(65'536, 65'536, 2) == Rows(256, 256));
+  CHECK(rows_of_nodes(480, 120, 2) == Rows{60, 60});  // a short last minibatch is shared, too
+  CHECK(rows_of_nodes(480, 20, 2) == Rows{0, 20});
 }
 
 TEST_CASE("clocks and bare products leave a step's results as they are", "[train][threads]") {
