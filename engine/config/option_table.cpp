@@ -72,7 +72,8 @@ void add_data(Rows& rows) {
   rows.push_back(or_word("auto", GRADLOOM_MEMBER(data.prefetch), [](auto member) {
     return integer_option({"data.prefetch",
                            "Groups of minibatches gathered ahead by a thread beside the steps; 0 leaves it to their "
-                           "threads, when rows are needed; auto is 2, or 0 where the steps take every core.",
+                           "threads, when rows are needed; auto is 2, or where the steps take every core lets "
+                           "their threads do it before, while they would wait for each other.",
                            kFree},
                           {0, 64}, member);
   }));

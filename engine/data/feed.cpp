@@ -14,8 +14,11 @@ constexpr std::uint64_t kGroupRows = 32768;
 // Wider rows are enough work in fewer, and are to be found in the cache still.
 constexpr std::uint64_t kGroupBytes = 1 << 20;
 constexpr std::uint64_t kBytesAhead = 16 << 20;
-// What one of several threads that gather a group together takes at once: work of some microseconds.
-constexpr std::uint64_t kPieceBytes = 16 << 10;
+// What one of several threads that gather a group together takes at once: work of some microseconds, and enough rows
+// to ask for the next ones in memory meanwhile.
+constexpr std::uint64_t kPieceBytes = 48 << 10;
+// Pieces that a step is offered at least, or none: to look for the time to do them costs some microseconds, too.
+constexpr std::uint64_t kFewestPieces = 3;
 
 template <class T>
 std::uint64_t row_bytes(const EpochRows<T>& rows) {
@@ -31,7 +34,9 @@ FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOption
   plan.steps = std::max<std::uint64_t>(1, group_rows / options.batch_size);
   plan.rows = std::min(rows, plan.steps * options.batch_size);
   const std::uint64_t group_bytes = plan.rows * bytes_a_row;
-  plan.groups = 1 + std::min<std::uint64_t>(options.groups_ahead, kBytesAhead / group_bytes);
+  const std::uint64_t ahead = options.beside_steps ? 1 : options.groups_ahead;
+  plan.groups = 1 + std::min<std::uint64_t>(ahead, kBytesAhead / group_bytes);
+  plan.beside_steps = options.beside_steps && plan.groups > 1;
   plan.bytes = plan.groups * group_bytes;
   return plan;
 }
@@ -62,7 +67,7 @@ MinibatchFeed<T>::MinibatchFeed(const Dataset<T>* data, std::unique_ptr<EpochRow
     if (rows_->weighted()) group.weights.resize(plan_.rows);
     group.numbers.resize(plan_.rows);
   }
-  if (plan_.groups > 1) thread_ = std::thread([this] { gather_ahead(); });
+  if (plan_.groups > 1 && !plan_.beside_steps) thread_ = std::thread([this] { gather_ahead(); });
 }
 
 template <class T>
@@ -93,6 +98,7 @@ std::optional<Minibatch<T>> MinibatchFeed<T>::next() {
   }
   if (current_ == nullptr || current_->epoch != at.epoch || at.step >= current_->first_step + current_->steps)
     advance_group();
+  if (plan_.beside_steps) share_ahead(current_->first_step + current_->steps - at.step);
   const std::size_t in_group = (at.step - current_->first_step) * options_.batch_size;
   Minibatch<T> minibatch = rows_of(current_->x.view(), current_->y.view(), current_->weights, in_group, at);
   minibatch.numbers = {0, current_->numbers.data() + in_group};
@@ -113,21 +119,26 @@ Minibatch<T> MinibatchFeed<T>::rows_of(MatrixView<const T> x, MatrixView<const T
   return minibatch;
 }
 
-// The minibatches from gather_position_ on, as many as a group holds and the epoch has.
+// Places in the group for the minibatches from gather_position_ on, as many as it holds and the epoch has. Returns
+// their rows.
 template <class T>
-void MinibatchFeed<T>::gather_next(Group& group) {
+std::uint64_t MinibatchFeed<T>::begin_group(Group& group) {
   const Position at = gather_position_;
-  const std::uint64_t first = at.step * options_.batch_size;
   group.epoch = at.epoch;
   group.first_step = at.step;
   group.steps = std::min(plan_.steps, steps_per_epoch_ - at.step);
-  const std::uint64_t rows = std::min(group.steps * options_.batch_size, rows_->rows() - first);
   const std::uint64_t next = at.step + group.steps;
   gather_position_ = next == steps_per_epoch_ ? Position{at.epoch + 1, 0} : Position{at.epoch, next};
+  return std::min(group.steps * options_.batch_size, rows_->rows() - at.step * options_.batch_size);
+}
+
+template <class T>
+void MinibatchFeed<T>::gather_next(Group& group) {
+  const std::uint64_t rows = begin_group(group);
   const std::uint64_t most = rows_->most_at_once();
   for (std::uint64_t done = 0; done < rows; done += most) {
     const std::uint64_t part = std::min(most, rows - done);
-    rows_->require(at.epoch, first + done, part);
+    rows_->require(group.epoch, group.first_step * options_.batch_size + done, part);
     if (plan_.groups > 1)  // then this is the gathering thread
       gather_part(group, done, part);
     else
@@ -159,7 +170,56 @@ void MinibatchFeed<T>::gather_together(Group& group, std::uint64_t first, std::u
 }
 
 template <class T>
+void MinibatchFeed<T>::begin_ahead() {
+  Group& group = ring_[next_slot_];
+  ahead_rows_ = begin_group(group);
+  ahead_begun_.store(0, std::memory_order_relaxed);
+  ahead_share_ = 0;
+  rows_->require(group.epoch, group.first_step * options_.batch_size, ahead_rows_);
+}
+
+// Offers what is left of the next group to the steps of this one, so many of which are to come.
+template <class T>
+void MinibatchFeed<T>::share_ahead(std::uint64_t steps) {
+  if (ahead_rows_ == 0) {
+    if (gather_position_.epoch >= options_.epochs) return;
+    begin_ahead();
+  }
+  const std::uint64_t begun = std::min(ahead_share_, ahead_begun_.load(std::memory_order_relaxed));
+  ahead_begun_.store(begun, std::memory_order_relaxed);
+  const std::uint64_t left = divide_up(ahead_rows_, piece_rows_) - begun;
+  ahead_share_ = begun + std::min(left, std::max(kFewestPieces, divide_up(left, steps)));
+}
+
+template <class T>
+bool MinibatchFeed<T>::has_pieces() const noexcept {
+  return ahead_begun_.load(std::memory_order_relaxed) < ahead_share_;
+}
+
+template <class T>
+bool MinibatchFeed<T>::do_piece() noexcept {
+  const std::uint64_t piece = ahead_begun_.fetch_add(1, std::memory_order_relaxed);
+  if (piece >= ahead_share_) return false;
+  const std::uint64_t first = piece * piece_rows_;
+  gather_part(ring_[next_slot_], first, std::min(piece_rows_, ahead_rows_ - first));
+  return true;
+}
+
+// Gathers what steps have left of the next group.
+template <class T>
+void MinibatchFeed<T>::finish_ahead() {
+  if (ahead_rows_ == 0) begin_ahead();
+  const std::uint64_t begun = std::min(ahead_share_, ahead_begun_.load(std::memory_order_relaxed));
+  const std::uint64_t first = std::min(ahead_rows_, begun * piece_rows_);
+  if (first < ahead_rows_) gather_together(ring_[next_slot_], first, ahead_rows_ - first);
+  current_ = &ring_[next_slot_];
+  next_slot_ = (next_slot_ + 1) % ring_.size();
+  ahead_rows_ = ahead_share_ = 0;
+}
+
+template <class T>
 void MinibatchFeed<T>::advance_group() {
+  if (plan_.beside_steps) return finish_ahead();
   if (!thread_.joinable()) {
     gather_next(ring_.front());
     current_ = &ring_.front();

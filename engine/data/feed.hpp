@@ -10,6 +10,7 @@
 
 #include "engine/core/parallel.hpp"
 #include "engine/core/row_numbers.hpp"
+#include "engine/core/side_work.hpp"
 #include "engine/data/epoch_rows.hpp"
 #include "gradloom/dataset.hpp"
 #include "gradloom/options.hpp"
@@ -35,7 +36,8 @@ struct FeedOptions {
   std::size_t groups_ahead = 2;  ///< groups of minibatches gathered ahead, at most; 0: gathered when asked for
   std::uint64_t first_epoch = 0, first_epoch_step = 0;  ///< where to start
   std::uint64_t epochs = 0;                             ///< where to end (not included)
-  Arena* arena = nullptr;  ///< whose threads together gather what was not gathered ahead; none: the caller of next()
+  Arena* arena = nullptr;     ///< whose threads together gather what was not gathered ahead; none: the caller of next()
+  bool beside_steps = false;  ///< one group is gathered ahead as side_work(); groups_ahead is 0 then
 };
 
 /// What a feed holds beside the data: `groups` groups of `steps` minibatches each.
@@ -44,6 +46,7 @@ struct FeedPlan {
   std::uint64_t rows = 0;    ///< in a group
   std::uint64_t groups = 0;  ///< the one in use included; 1: gathered when asked for
   std::uint64_t bytes = 0;   ///< of all groups
+  bool beside_steps = false;
 };
 
 /// The plan for a set of `rows` rows of `row_bytes` bytes, targets included.
@@ -58,9 +61,10 @@ FeedPlan plan_feed(std::uint64_t rows, std::uint64_t row_bytes, const FeedOption
 /// ring of groups that are allocated once. Nobody takes a lock: the ring is two counters, and a thread sleeps only
 /// where the other one is a whole ring behind or ahead. Where no core is free for such a thread, it would only keep one
 /// of the steps' waiting: then groups_ahead is better 0, and all threads of the steps gather a group when it is asked
-/// for.
+/// for. Better still they gather it before, beside the steps, piece by piece: what is left of it when it is asked for
+/// is gathered then.
 template <class T>
-class MinibatchFeed {
+class MinibatchFeed final : private SideWork {
  public:
   /// `data` must outlive the feed and stay unchanged.
   MinibatchFeed(const Dataset<T>& data, const FeedOptions& options);
@@ -75,6 +79,10 @@ class MinibatchFeed {
   /// The next minibatch; nothing after the last epoch. Called from one thread. Allocates nothing. Throws what reading
   /// its rows threw, whoever read them.
   std::optional<Minibatch<T>> next();
+
+  /// Pieces of the next group, as many as its share of this minibatch's step: to be done, or not, before the next call
+  /// of next(). None unless FeedOptions::beside_steps, or where groups are too large to have two.
+  [[nodiscard]] SideWork* side_work() { return plan_.beside_steps ? this : nullptr; }
 
   /// Source rows of a minibatch, in its order (for messages): at most `most` of them.
   [[nodiscard]] std::vector<std::uint64_t> source_rows(const Minibatch<T>& minibatch, std::size_t most) const;
@@ -95,9 +103,15 @@ class MinibatchFeed {
   [[nodiscard]] std::size_t rows_at(std::uint64_t step) const;
   Minibatch<T> rows_of(MatrixView<const T> x, MatrixView<const T> y, const std::vector<double>& weights,
                        std::size_t first, Position at) const;
+  std::uint64_t begin_group(Group& group);
   void gather_next(Group& group);
   void gather_part(Group& group, std::uint64_t first, std::uint64_t rows);
   void gather_together(Group& group, std::uint64_t first, std::uint64_t rows);
+  void begin_ahead();
+  void share_ahead(std::uint64_t steps);
+  void finish_ahead();
+  [[nodiscard]] bool has_pieces() const noexcept override;
+  bool do_piece() noexcept override;
   void advance_group();
   void gather_ahead();
   bool wait_for_room(std::uint32_t gathered) const;
@@ -118,6 +132,11 @@ class MinibatchFeed {
 
   // Owned by the gathering thread (by the caller of next() without one).
   Position gather_position_;
+
+  // With beside_steps: the group at next_slot_, which is being gathered. Written between steps, but for what has begun.
+  std::uint64_t ahead_rows_ = 0;                ///< 0: it has not been begun
+  std::uint64_t ahead_share_ = 0;               ///< pieces up to this one may be begun
+  std::atomic<std::uint64_t> ahead_begun_ = 0;  ///< pieces; may pass the share, where there was none left
 
   // A group belongs to the caller of next() from when gathered_ counts it until released_ does, else to the gathering
   // thread. The counters wrap around; they differ by at most the ring's size. They change in the one order that all

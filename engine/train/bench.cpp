@@ -151,8 +151,9 @@ StepBench<T>::StepBench(const Config& config, const RunData<T>& data, std::optio
             plan_step(network_.layout(), std::min(config.train.batch_size, data.training.rows()),
                       config.train.shard_rows, config.train.products, arena.threads()),
             state_, arena, config.train.ema),
-      feed_(make_feed(data.training, feed_options(config, step_.takes_all_cores(), arena))),
+      feed_(make_feed(data.training, feed_options(config, step_.takes_all_cores(), step_.does_side_work(), arena))),
       times_(step_.plan()) {
+  step_.set_side_work(feed_->side_work());
   if (initial) state_.parameters = std::move(*initial);
 }
 
@@ -208,10 +209,14 @@ void StepBench<T>::time_steps(std::uint64_t count) {
 template <class T>
 void StepBench<T>::time_products(std::uint64_t count) {
   while (count > 0) {
-    if (next(); !is_full()) continue;
+    next();
     const auto begin = Clock::now();
     step_.run_products(minibatch_.x);
-    products_seconds_.push_back(seconds_since(begin));
+    const double seconds = seconds_since(begin);
+    if (SideWork* const work = feed_->side_work(); work != nullptr)  // as a step would: the next one is not to find it
+      while (work->do_piece()) continue;
+    if (!is_full()) continue;
+    products_seconds_.push_back(seconds);
     --count;
   }
 }

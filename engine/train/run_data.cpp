@@ -19,12 +19,13 @@ std::size_t thread_count(const Config& config) {
   return config.train.threads > 0 ? config.train.threads : allowed_cores();
 }
 
-FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena) {
+FeedOptions feed_options(const Config& config, bool all_cores, bool side_work, Arena& arena) {
   FeedOptions options;
   options.batch_size = config.train.batch_size;
   options.shuffle = config.data.shuffle;
   options.seed = config.train.seed;
   options.groups_ahead = config.data.prefetch.value_or(all_cores ? 0 : 2);
+  options.beside_steps = side_work && !config.data.prefetch;
   options.epochs = std::numeric_limits<std::uint64_t>::max();
   options.arena = &arena;
   return options;
@@ -371,7 +372,9 @@ std::unique_ptr<MinibatchFeed<T>> make_feed(const RunSet<T>& training, const Fee
   if (!training.streamed()) return std::make_unique<MinibatchFeed<T>>(training.memory(), options);
   auto rows = std::make_unique<StreamedRows<T>>(training.stream(), options.shuffle, options.seed, options.first_epoch,
                                                 options.first_epoch_step * options.batch_size);
-  return std::make_unique<MinibatchFeed<T>>(std::move(rows), options);
+  FeedOptions reading = options;
+  reading.beside_steps = false;  // a step is not to wait for rows of the next ones
+  return std::make_unique<MinibatchFeed<T>>(std::move(rows), reading);
 }
 
 template std::unique_ptr<MinibatchFeed<float>> make_feed(const RunSet<float>&, const FeedOptions&);

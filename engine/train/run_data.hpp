@@ -44,8 +44,8 @@ struct RunData {
 std::size_t thread_count(const Config& config);
 
 /// How a run's minibatches are handed out, from the first epoch on and without end. `all_cores`: the steps have a
-/// thread of `arena` on every core.
-FeedOptions feed_options(const Config& config, bool all_cores, Arena& arena);
+/// thread of `arena` on every core. `side_work`: their threads do some.
+FeedOptions feed_options(const Config& config, bool all_cores, bool side_work, Arena& arena);
 
 struct LoadOptions {
   std::optional<StreamWindow> begun_with;  ///< how a run that is resumed read its training rows

@@ -184,6 +184,7 @@ StepGraph<T>::StepGraph(const Network<T>& network, Objective objective, const Op
   std::size_t largest_part = 0, by_shard = 0, whole = 0;
   for (std::size_t l = 0; l < layout.depth(); ++l) {
     if (layout.layer(l).normalization == Normalization::kBatchNorm) gates_.push_back(l);
+    tile_count_ += plan_.tiles[l].size();
     finite_.emplace_back(plan_.tiles[l].size() + (learns_functions(l) ? 1 : 0), 1);
     std::size_t& before = plan_.reductions[l] == Reduction::kShardGradients ? by_shard : whole;
     gradient_offset_.push_back(before);
@@ -218,6 +219,8 @@ double StepGraph<T>::run(MatrixView<const T> x, MatrixView<const T> y, const Upd
   workspace_.dropout = dropout;
   weigh_rows(weights);
   products_only_ = false;
+  tiles_begun_.store(0, std::memory_order_relaxed);
+  beside_work_ = side_work_ != nullptr && side_work_->has_pieces();
   fire();
   double sum = 0;
   for (const double shard_sum : loss_sums_) sum += shard_sum;
@@ -430,6 +433,7 @@ template <class T>
 void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t worker) {
   const Tile& tile = plan_.tiles[layer][tile_index];
   if (products_only_) return update_products(tile, worker);
+  const std::size_t begun = beside_work_ ? tiles_begun_.fetch_add(1, std::memory_order_relaxed) + 1 : 0;
   LapClock clock(times_ == nullptr ? nullptr : &times_->tile(layer, tile_index));
   const bool whole = plan_.reductions[layer] == Reduction::kWholeMinibatch;
   bool finite = true;
@@ -438,6 +442,14 @@ void StepGraph<T>::update(std::size_t layer, std::size_t tile_index, std::size_t
   else
     finite = update_sum(tile, clock);
   finite_[layer][tile_index] = static_cast<char>(finite);
+  if (beside_work_ && begun + threads() > tile_count_) do_side_work();
+}
+
+// Behind one of the last tiles: where all have been begun, there is nothing to do but to wait for them.
+template <class T>
+void StepGraph<T>::do_side_work() {
+  if (tiles_begun_.load(std::memory_order_relaxed) < tile_count_) return;
+  while (side_work_->do_piece()) continue;
 }
 
 // What a layer's functions learn, unless it must wait for the norm.

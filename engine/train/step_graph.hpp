@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "engine/core/parallel.hpp"
+#include "engine/core/side_work.hpp"
 #include "engine/nn/narrow_network.hpp"
 #include "engine/nn/network.hpp"
 #include "engine/nn/objective.hpp"
@@ -68,6 +70,9 @@ class StepGraph {
   /// True where that is every core that the process may run on.
   [[nodiscard]] bool takes_all_cores() const { return threads() > 1 && threads() >= allowed_cores(); }
 
+  /// True where set_side_work() has a use: some threads of a step wait for others, and no core is free.
+  [[nodiscard]] bool does_side_work() const { return takes_all_cores() && plan_.passes != Passes::kNarrow; }
+
   /// Runs one step on a minibatch of at most plan().batch_rows rows and returns its mean loss, taken before the
   /// update. Exceptions of any node come out as themselves; the graph can be run again afterwards. `dropout` is read
   /// where layers drop units. `weights`: of the rows; null: they count alike. Where all weigh 0 there is no loss, 0 is
@@ -86,6 +91,10 @@ class StepGraph {
   /// From here on run() adds to `times` what its work takes; nullptr ends that. `times` is to be made for plan(), and
   /// to outlive its use.
   void set_times(StepTimes* times) { times_ = times; }
+
+  /// From here on run() does all pieces of `work` that there are then, on threads that would wait for the last tiles of
+  /// the step, unless the network is narrow; nullptr ends that. `work` is to outlive its use.
+  void set_side_work(SideWork* work) { side_work_ = work; }
 
   /// Bytes of the gradient that is kept for optimizer.clip-grad-norm, but for shards' own.
   [[nodiscard]] std::uint64_t kept_gradient_bytes() const { return sizeof(T) * whole_gradients_.size(); }
@@ -107,6 +116,7 @@ class StepGraph {
   void both_passes(std::size_t node, std::size_t worker);
   void shard_passes(std::size_t shard, RowRange rows, std::size_t worker);
   void update(std::size_t layer, std::size_t tile, std::size_t worker);
+  void do_side_work();
   void measure(std::size_t layer, std::size_t tile);
   void take_norm();
   void update_kept(std::size_t layer, std::size_t tile);
@@ -157,7 +167,8 @@ class StepGraph {
   const std::optional<double> ema_;  ///< decay
   const StepPlan plan_;
   Arena& arena_;
-  const bool clips_norm_;           ///< the whole gradient is kept until its norm is known
+  const bool clips_norm_;  ///< the whole gradient is kept until its norm is known
+  std::size_t tile_count_ = 0;
   std::vector<std::size_t> gates_;  ///< layers with a batch-norm, in forward order: each ends a stage of the passes
 
   // The step under way: set by run() before any node starts.
@@ -169,13 +180,16 @@ class StepGraph {
   bool weighted_ = false;             ///< they do not
   double divisor_ = 1;                ///< of the sum of the losses
   bool products_only_ = false;
+  bool beside_work_ = false;  ///< there was side work when it began
   StepTimes* times_ = nullptr;
+  SideWork* side_work_ = nullptr;
 
   // Written by nodes. Rows of the workspace, loss sums and shard gradients belong to their shard; a narrow workspace,
   // tile_gradients_ to the worker that runs a node; elements of state_ and of finite_ to their tile.
   TrainingState<T>& state_;
   Workspace<T> workspace_;                                              ///< without rows for Passes::kNarrow
   std::vector<std::unique_ptr<NarrowWorkspace<T>>> narrow_workspaces_;  ///< [worker]; empty unless Passes::kNarrow
+  std::atomic<std::size_t> tiles_begun_{0};                             ///< of tile_count_; counted where beside_work_
   std::vector<double> loss_sums_;
   std::vector<std::size_t> not_finite_;  ///< [shard]: first layer whose activations are not, of a narrow network
   std::vector<AlignedBuffer<T>> tile_gradients_;   ///< [worker]: some of a tile's, of kWholeMinibatch's layers

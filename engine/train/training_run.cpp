@@ -187,12 +187,14 @@ std::optional<std::string> TrainingRun<T>::reason_to_end() const {
 
 template <class T>
 void TrainingRun<T>::start_feed() {
-  FeedOptions options = feed_options(config_, step_.takes_all_cores(), arena_);
+  FeedOptions options = feed_options(config_, step_.takes_all_cores(), step_.does_side_work(), arena_);
   options.first_epoch = progress_.epoch + (is_between_epochs() ? 1 : 0);
   options.first_epoch_step = is_between_epochs() ? 0 : progress_.epoch_step;
   options.epochs = config_.train.epochs;
+  step_.set_side_work(nullptr);
   feed_.reset();  // before another one reads the same files
   feed_ = make_feed(data_.training, options);
+  step_.set_side_work(feed_->side_work());
   step_meter_ = epoch_meter_ = {progress_.samples_seen, Clock::now()};
 }
 

@@ -1,6 +1,7 @@
 #include "engine/data/feed.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "support/catch.hpp"
@@ -29,7 +30,10 @@ struct Seen {
   friend bool operator==(const Seen&, const Seen&) = default;
 };
 
-Seen run(const Dataset<float>& data, const FeedOptions& options) {
+// `step` is done with what is offered beside each.
+Seen run(
+    const Dataset<float>& data, const FeedOptions& options,
+    const std::function<void(SideWork*)>& step = [](SideWork*) {}) {
   MinibatchFeed<float> feed(data, options);
   Seen seen;
   while (const auto m = feed.next()) {
@@ -48,6 +52,8 @@ Seen run(const Dataset<float>& data, const FeedOptions& options) {
     }
     seen.minibatches.push_back(rows);
     seen.places.emplace_back(m->epoch, m->epoch_step);
+    step(feed.side_work());
+    REQUIRE(m->x(0, 0) == rows.front());  // untouched by what is gathered for the next ones
   }
   return seen;
 }
@@ -96,6 +102,44 @@ TEST_CASE("the order does not depend on the threads that gather together", "[dat
       CHECK(run(data, {batch, Shuffle::kFull, 3, 2, 0, 0, 2, &arena}) == alone);
     }
   }
+}
+
+TEST_CASE("the order does not depend on what is gathered beside steps", "[data][threads]") {
+  const auto data = numbered(100'003);
+  Arena arena(3);
+  for (const std::size_t batch : {7, 1000, 20'000, 70'000})  // many steps a group, or one
+    for (const std::uint64_t first_step : {0, 1}) {
+      FeedOptions options{batch, Shuffle::kFull, 3, 0, 0, first_step, 2, &arena};
+      const Seen expected = run(data, options);
+      options.beside_steps = true;
+      for (const std::size_t most : {0, 1, 2, 1000}) {  // pieces that a step does of those it is offered
+        std::size_t offered = 0;
+        CHECK(run(data, options, [&](SideWork* work) {
+                REQUIRE(work != nullptr);
+                offered += work->has_pieces() ? 1 : 0;
+                arena.for_each(most, [&](std::size_t) { work->do_piece(); });
+                if (most == 1000) {
+                  CHECK_FALSE(work->has_pieces());
+                  CHECK_FALSE(work->do_piece());
+                }
+              }) == expected);
+        CHECK(offered > 0);
+        if (batch == 7 && most == 1000) CHECK(offered < expected.minibatches.size() / 10);  // a few pieces at a time
+      }
+    }
+}
+
+TEST_CASE("side work is offered where a feed gathers beside steps, and has room for it", "[data]") {
+  const auto data = numbered(1000);
+  FeedOptions options{10, Shuffle::kFull};
+  options.groups_ahead = 0;
+  CHECK(MinibatchFeed<float>(data, options).side_work() == nullptr);
+  options.beside_steps = true;
+  CHECK(MinibatchFeed<float>(data, options).side_work() != nullptr);
+  CHECK(plan_feed(60'000, 784 * 4, options).beside_steps);
+  options.batch_size = 10'000;  // 31 MB
+  CHECK_FALSE(plan_feed(60'000, 784 * 4, options).beside_steps);
+  CHECK(plan_feed(60'000, 784 * 4, options).groups == 1);
 }
 
 TEST_CASE("a feed goes on in the middle of an epoch with the same minibatches", "[data][threads]") {

@@ -828,6 +828,59 @@ TEST_CASE("clocks and bare products leave a step's results as they are", "[train
   CHECK(forward + backward + reducing + update <= wall * static_cast<double>(threads));
 }
 
+namespace {
+
+class CountedPieces final : public SideWork {
+ public:
+  explicit CountedPieces(std::size_t pieces) : done_(pieces) {}
+  [[nodiscard]] bool has_pieces() const noexcept override { return next_ < done_.size(); }
+  bool do_piece() noexcept override {
+    const std::size_t piece = next_.fetch_add(1);
+    if (piece >= done_.size()) return false;
+    ++done_[piece];
+    return true;
+  }
+  [[nodiscard]] bool all_done_once() const {
+    return std::ranges::all_of(done_, [](int d) { return d == 1; });
+  }
+
+ private:
+  std::atomic<std::size_t> next_{0};
+  std::vector<int> done_;  ///< [piece]: how often
+};
+
+}  // namespace
+
+TEST_CASE("a step does side work once, and has the same results", "[train][threads]") {
+  const Job job = GENERATE(Job{}, clipping_job());
+  const ParameterLayout layout(job.inputs, job.layers);
+  const Network<float> network(layout);
+  const auto rule = make_optimizer<float>(job.optimizer);
+  const auto x = random_matrix<float>(job.rows, job.inputs, 1);
+  const auto y = random_matrix<float>(job.rows, layout.outputs(), 2);
+  const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
+  const std::size_t threads = GENERATE(1, 2, 3);
+  Arena arena(threads);
+  TrainingState<float> plain = fresh_state<float>(layout, *rule), beside = fresh_state<float>(layout, *rule);
+  StepGraph<float> one(network, Loss::kMse, *rule, plan_with(job, 50, way), plain, arena);
+  StepGraph<float> other(network, Loss::kMse, *rule, plan_with(job, 50, way), beside, arena);
+  for (std::uint64_t k = 1; k <= 5; ++k) {
+    CountedPieces work(k == 3 ? 0 : 10);
+    other.set_side_work(&work);
+    CHECK(other.run(x.view(), y.view(), {0.1, k}, dropout_of(k)) ==
+          one.run(x.view(), y.view(), {0.1, k}, dropout_of(k)));
+    if (way.passes == Passes::kNarrow)
+      CHECK((k == 3 || work.has_pieces()));
+    else
+      CHECK(work.all_done_once());
+    CountedPieces more(10);
+    other.set_side_work(&more);
+    other.run_products(x.view());
+    CHECK(more.has_pieces());
+  }
+  CHECK(same_bits(beside.parameters, plain.parameters));
+}
+
 TEST_CASE("a gradient whose norm is no number moves nothing, and the next step is judged anew", "[train][threads]") {
   const Job job = clipping_job();
   const Way way = GENERATE(from_range(kWays.begin(), kWays.end()));
