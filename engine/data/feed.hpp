@@ -70,7 +70,7 @@ class MinibatchFeed final : private SideWork {
   MinibatchFeed(const Dataset<T>& data, const FeedOptions& options);
   /// options.shuffle is not looked at: `rows` have an order.
   MinibatchFeed(std::unique_ptr<EpochRows<T>> rows, const FeedOptions& options);
-  ~MinibatchFeed();
+  ~MinibatchFeed() override;
   MinibatchFeed(const MinibatchFeed&) = delete;
   MinibatchFeed& operator=(const MinibatchFeed&) = delete;
 

@@ -136,7 +136,9 @@ void shapes(benchmark::internal::Benchmark* b) {
   for (const std::int64_t rows : {32, 256})
     for (const auto& [inputs, units] : {std::pair{3, 30}, {30, 10}, {10, 3}}) b->Args({rows, inputs, units});
   b->Args({64, 32, 32})->Args({64, 64, 64})->Args({256, 128, 128});
-  b->Args({13, 300, 300})->Args({48, 300, 300})->Args({50, 300, 300})->Args({100, 300, 300})->Args({16, 784, 512})->Args({64, 784, 512})->Args({128, 784, 512})->Args({64, 2048, 2048})->Args({256, 2048, 2048})->Args({1024, 300, 300})->Args({1024, 784, 512})->Args({1024,2048,256});
+  b->Args({13, 300, 300})->Args({48, 300, 300})->Args({100, 300, 300});
+  b->Args({16, 784, 512})->Args({64, 784, 512})->Args({128, 784, 512});
+  b->Args({64, 2048, 2048})->Args({256, 2048, 2048});
 }
 void narrow_shapes(benchmark::internal::Benchmark* b) {
   for (const std::int64_t rows : {32, 256})
